@@ -1,0 +1,46 @@
+/* arena.h - the loop's page-aligned memory for I/O: chunks of GY_ARENA_CHUNK in one address range,
+ * offered to the world for registration, and a pool of fixed-size transfer buffers cut from them.
+ *
+ *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK, huge pages where the kernel gives
+ *       them); a chunk is charged to the heap when it is handed out and touched.
+ *   A2  A chunk is offered to the world once, when it is first handed out; a request whose buffer lies in a
+ *       registered chunk uses it without the caller knowing.
+ *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back: jobs
+ *       hold a fixed number, so that waiting for one cannot deadlock.
+ */
+#ifndef GY_ARENA_H
+#define GY_ARENA_H
+
+#include "io/loop.h"
+
+#define GY_BUFFER_SIZE (256u * 1024u)
+
+struct gy_arena {
+    struct gy_loop *loop;
+    uint8_t *base;
+    uint32_t chunk_count;      /* in the range */
+    uint32_t chunk_fresh;      /* chunks below this were handed out at least once */
+    uint32_t *free_chunks;     /* stack of returned ones */
+    uint32_t free_count;
+    uint8_t **free_buffers;    /* stack */
+    uint32_t free_buffer_count;
+    uint32_t buffer_count;     /* made so far */
+    uint32_t buffer_count_max;
+    struct gy_waitq buffer_waiters;
+};
+
+/* Room for `chunk_count` chunks and, out of them, `buffer_count_max` buffers (made on demand). */
+gyre_status gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t chunk_count,
+                          uint32_t buffer_count_max);
+void gy_arena_fini(struct gy_arena *arena);
+
+/* NULL: the range or the memory limit is used up. The tag is charged for the whole chunk. */
+void *gy_arena_chunk_get(struct gy_arena *arena, enum gy_mem_tag tag);
+void gy_arena_chunk_put(struct gy_arena *arena, void *chunk, enum gy_mem_tag tag);
+
+/* A buffer of GY_BUFFER_SIZE, waiting while all are out. NULL only when not even one could be made. */
+GY_SUSPENDS uint8_t *gy_arena_await_buffer(struct gy_arena *arena);
+uint8_t *gy_arena_buffer_try(struct gy_arena *arena); /* NULL instead of waiting */
+void gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer); /* NULL is fine */
+
+#endif

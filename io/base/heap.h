@@ -1,0 +1,50 @@
+/* heap.h - the only road to malloc: it counts bytes by purpose, holds the loop's memory limit and
+ * can be told to fail.
+ *
+ *   H1  used <= limit at all times; an allocation that would pass it returns NULL.
+ *   H2  gy_heap_free(NULL) is fine. Blocks remember their size and tag.
+ *   H3  Memory is zeroed only by gy_heap_zalloc.
+ * Every caller treats NULL as GYRE_NO_MEMORY with its own state unchanged.
+ */
+#ifndef GY_HEAP_H
+#define GY_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum gy_mem_tag {
+    GY_MEM_LOOP,     /* scheduler, coroutine stacks, requests */
+    GY_MEM_BUFFERS,  /* I/O buffers of logs, flush and compaction */
+    GY_MEM_CACHE,    /* block cache frames and their table */
+    GY_MEM_MEMTABLE,
+    GY_MEM_TABLE,    /* open tables: top index, file state */
+    GY_MEM_VERSION,  /* versions, views, manifest state */
+    GY_MEM_CALL,     /* batches, iterators, snapshots, results */
+    GY_MEM_TAG_COUNT
+};
+
+struct gy_heap {
+    uint64_t used;
+    uint64_t limit;                       /* bytes; UINT64_MAX = none */
+    uint64_t peak;
+    uint64_t used_by_tag[GY_MEM_TAG_COUNT];
+    uint64_t allocation_count;            /* since open: tests prove that hot paths leave it alone */
+    uint64_t fail_at;                     /* fail the allocation with this ordinal; 0 = never */
+};
+
+void gy_heap_init(struct gy_heap *heap, uint64_t limit);
+void *gy_heap_alloc(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
+void *gy_heap_zalloc(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
+void *gy_heap_realloc(struct gy_heap *heap, void *block, size_t size, enum gy_mem_tag tag);
+void gy_heap_free(struct gy_heap *heap, void *block);
+
+/* Page-aligned memory from mmap, kept out of forked children: stacks, buffers, cache frames.
+ * `size` is a multiple of GY_PAGE. The tag and size are given back by the caller on unmap. */
+void *gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
+void gy_heap_unmap(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag);
+
+/* Charge memory that was mapped elsewhere; false (and no charge) when it would pass the limit. */
+int gy_heap_charge(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);
+void gy_heap_discharge(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);
+
+#endif

@@ -1,0 +1,129 @@
+/* sched.h - the cooperative scheduler: stackful coroutines, ready queues, timers, the watchdog.
+ *
+ * Time is passed in through `now`: the scheduler knows no clock of its own, so that the simulator
+ * can drive it. One thread, no locks: between two awaits a coroutine has the world to itself.
+ *
+ *   C1  A parked coroutine runs again only after gy_wake. A wake of a ready or running coroutine is
+ *       remembered once (its next park returns at once), so no wake is lost.
+ *   C2  Wake-ups may be spurious: every park stands in a loop on its condition.
+ *   C3  GY_CLASS_FOREGROUND runs before GY_CLASS_BACKGROUND, but background gets a run after each
+ *       GY_FOREGROUND_RUNS_MAX foreground runs, so that neither can starve.
+ *   C4  gy_await_turn returns at once until the running slice is older than slice_budget_ns.
+ *   C5  The longest uninterrupted run (thread CPU time where the world has it) is recorded with the
+ *       coroutine's name.
+ * With `chaos` set (the simulator) the ready coroutine to run is picked at random, and
+ * gy_await_turn yields at random.
+ */
+#ifndef GY_SCHED_H
+#define GY_SCHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gyre/status.h"
+#include "io/base/heap.h"
+#include "io/base/list.h"
+#include "io/base/rng.h"
+#include "io/co/await.h"
+#include "io/co/stack.h"
+#include "io/co/switch.h"
+
+#define GY_FOREGROUND_RUNS_MAX 16u
+#define GY_NEVER UINT64_MAX /* a deadline that never comes */
+
+enum gy_co_class { GY_CLASS_FOREGROUND, GY_CLASS_BACKGROUND, GY_CLASS_COUNT };
+
+enum gy_co_state { GY_CO_READY, GY_CO_RUNNING, GY_CO_PARKED, GY_CO_DONE };
+
+struct gy_sched;
+
+struct gy_co {
+    struct gy_list link;        /* ready queue, or a wait queue while parked in one */
+    struct gy_sched *sched;
+    struct gy_stack *stack;
+    struct gy_context context;
+    void (*fn)(void *arg);
+    void *arg;
+    const char *name;           /* static text, for the watchdog and traces */
+    enum gy_co_class klass;
+    enum gy_co_state state;
+    bool wake_pending;          /* C1 */
+    uint64_t deadline_ns;       /* of the timed park in progress, else GY_NEVER */
+    uint32_t timer_index;       /* position in the timer heap; UINT32_MAX = none */
+    struct gyre_error error;    /* last failure in this coroutine */
+    void *asan_fake_stack;
+};
+
+struct gy_watchdog {
+    uint64_t run_ns_max;        /* longest slice since the last reset */
+    const char *run_name_max;   /* who */
+    uint64_t run_count;
+    uint64_t over_100us_count;  /* slices longer than 100 us */
+    uint64_t over_500us_count;
+};
+
+struct gy_sched {
+    struct gy_heap *heap;
+    struct gy_stack_pool stacks;
+    struct gy_co *current;      /* NULL: the host's own stack is running */
+    struct gy_context host;
+    struct gy_list ready[GY_CLASS_COUNT];
+    uint32_t ready_count;
+    uint32_t live_count;
+    uint32_t foreground_runs;   /* since the last background run, C3 */
+    struct gy_co **timers;      /* binary heap by deadline */
+    uint32_t timer_count;
+    uint32_t timer_capacity;
+    uint64_t slice_start_ns;
+    uint64_t slice_budget_ns;   /* 50 us */
+    uint32_t turn_calls;        /* gy_await_turn looks at the clock on every 8th call */
+    uint64_t (*now)(void *clock);
+    uint64_t (*cpu_now)(void *clock); /* thread CPU time; NULL = wall time only */
+    void *clock;
+    struct gy_rng *chaos;       /* NULL in production */
+    struct gy_watchdog watchdog;
+    uint64_t turn_cpu_ns;       /* cpu_now at the start of this turn */
+    struct gyre_error host_error; /* last failure outside any coroutine */
+    void *asan_fake_stack;
+    const void *asan_host_bottom;
+    size_t asan_host_size;
+};
+
+gyre_status gy_sched_init(struct gy_sched *sched, struct gy_heap *heap, uint32_t co_count_max,
+                          uint64_t (*now)(void *), uint64_t (*cpu_now)(void *), void *clock);
+void gy_sched_fini(struct gy_sched *sched); /* no coroutine may be live */
+
+/* Make a coroutine ready to run fn(arg). When fn returns the coroutine and its stack are gone.
+ * NO_MEMORY or AGAIN (count_max coroutines are live). `ret_co` may be NULL; the pointer is valid
+ * until fn returns. */
+gyre_status gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name,
+                     void (*fn)(void *), void *arg, struct gy_co **ret_co);
+
+/* Run ready coroutines until none is ready or `budget_ns` has passed since `start_ns`. Called on
+ * the host's stack. Fires due timers first. Returns true when some are still ready. */
+bool gy_sched_run(struct gy_sched *sched, uint64_t start_ns, uint64_t budget_ns);
+
+/* When the next timer is due; GY_NEVER without one. */
+uint64_t gy_sched_next_timer_ns(const struct gy_sched *sched);
+
+static inline struct gyre_error *
+gy_sched_error(struct gy_sched *sched)
+{
+    return sched->current != NULL ? &sched->current->error : &sched->host_error;
+}
+
+/* ---- Called from inside a coroutine ---- */
+
+GY_SUSPENDS void gy_await_park(struct gy_sched *sched);
+/* True when woken, false when the deadline passed first. */
+GY_SUSPENDS bool gy_await_park_until(struct gy_sched *sched, uint64_t deadline_ns);
+GY_SUSPENDS void gy_await_yield(struct gy_sched *sched); /* let all others of the class run */
+GY_SUSPENDS void gy_await_sleep(struct gy_sched *sched, uint64_t ns);
+GY_SUSPENDS void gy_await_turn(struct gy_sched *sched);  /* C4 */
+
+/* ---- Called from anywhere on the thread ---- */
+
+void gy_wake(struct gy_co *co);
+
+#endif
