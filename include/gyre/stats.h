@@ -1,0 +1,104 @@
+/* gyre/stats.h - what a store and a loop have done and hold. Reading never suspends and costs nothing worth
+ * naming. Counters are since open. Sizes are bytes, times nanoseconds.
+ */
+#ifndef GYRE_STATS_H
+#define GYRE_STATS_H
+
+#include "gyre/db.h"
+
+GYRE_EXTERN_C_BEGIN
+
+#define GYRE_LEVELS_MAX 7u
+
+struct gyre_level_stats {
+    uint64_t table_count;
+    uint64_t bytes;
+    uint64_t entry_count;
+    uint64_t compaction_count;         /* jobs whose output went into this level */
+    uint64_t compaction_bytes_read;
+    uint64_t compaction_bytes_written;
+};
+
+struct gyre_stats {
+    uint32_t struct_size;              /* set by the caller: sizeof(struct gyre_stats) */
+    uint32_t level_count;              /* GYRE_LEVELS_MAX */
+    /* operations */
+    uint64_t puts, deletes, batches;   /* puts and deletes count those in batches too */
+    uint64_t gets, gets_found;
+    uint64_t multi_gets, multi_get_keys;
+    uint64_t iterator_seeks, iterator_steps;
+    uint64_t user_bytes_written;       /* keys and values */
+    uint64_t user_bytes_read;
+    /* log */
+    uint64_t wal_groups, wal_bytes_written, wal_syncs, wal_switches;
+    uint64_t wal_live_bytes;           /* of logs that are still needed */
+    uint64_t wal_group_records_max;
+    /* tables and background work */
+    uint64_t flush_count, flush_bytes_written;
+    uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
+    uint64_t compaction_trivial_moves;
+    uint64_t compaction_debt;          /* bytes that compaction has still to move */
+    uint64_t manifest_bytes_written;
+    uint64_t entries_dropped;          /* overwritten and deleted entries removed by compaction */
+    /* reads */
+    uint64_t block_reads, block_read_bytes;
+    uint64_t cache_hits, cache_misses, cache_waits; /* waits: another coroutine was reading it already */
+    uint64_t filter_checks, filter_negatives, filter_false_positives;
+    uint64_t memtable_hits;
+    /* stalls */
+    uint64_t stall_count, stall_ns, stall_ns_max; /* writers slowed by the pacer */
+    uint64_t write_ns_max;             /* the longest single write */
+    /* state */
+    uint64_t memtable_bytes, memtable_count;
+    uint64_t sequence;                 /* last published */
+    uint64_t snapshot_count, iterator_count, value_pin_count;
+    uint64_t table_count, table_bytes, open_table_count;
+    uint64_t recovered_records;        /* replayed from logs at this open */
+    uint64_t recovered_ns;             /* time of this open */
+    uint64_t tail_dropped_bytes;       /* torn tail of a log that was not closed cleanly */
+    uint64_t stage_lost;               /* 1: BUFFERED staging of this same boot was gone at open */
+    uint32_t background_error;         /* gyre_status of the last failed flush or compaction, 0 = none */
+    uint32_t is_read_only;             /* opened so, or the log failed */
+    uint64_t files_pending_removal;
+    struct gyre_level_stats levels[GYRE_LEVELS_MAX];
+    /* Append here. */
+};
+
+/* Fill *stats; stats->struct_size must be set. */
+GYRE_API gyre_status gyre_stats(gyre_db *db, struct gyre_stats *stats);
+
+struct gyre_loop_stats {
+    uint32_t struct_size;              /* set by the caller */
+    uint32_t in_flight;
+    char io_name[16];                  /* "io_uring", "sync" (blocking), "sim" */
+    char io_reason[160];               /* why not io_uring; "" = it is */
+    uint32_t has_direct_io, has_registered_files, has_registered_buffers, ring_flags;
+    uint64_t registered_bytes;
+    uint64_t io_enters, io_requests, io_workers; /* io_workers: kernel workers (iou-wrk) now */
+    uint64_t io_syncs;
+    uint64_t bytes_read, bytes_written;
+    uint64_t memory_used, memory_peak, memory_limit;
+    uint64_t memory_loop, memory_buffers, memory_cache, memory_memtables, memory_tables,
+        memory_versions, memory_calls; /* adds up to memory_used */
+    uint64_t cache_used, cache_capacity, cache_pinned;
+    uint64_t run_ns_max;               /* longest uninterrupted run of a coroutine (thread CPU time) */
+    char run_name_max[32];             /* who */
+    uint64_t runs, runs_over_100us, runs_over_500us;
+    uint64_t coroutines;
+    /* Append here. */
+};
+
+GYRE_API gyre_status gyre_loop_stats(gyre_loop *loop, struct gyre_loop_stats *stats);
+
+/* Start the watchdog's maxima and the worst latencies anew: after a warm-up. */
+GYRE_API void gyre_stats_reset_maxima(gyre_db *db);
+
+/* One property as text. Names: "gyre.stats" (everything, many lines), "gyre.levels", "gyre.options",
+ * "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format". Writes at most `capacity` bytes
+ * including a final NUL; *ret_size is the whole length without it. NOT_FOUND: no such property. */
+GYRE_API GYRE_NODISCARD gyre_status gyre_property(gyre_db *db, const char *name, char *buffer,
+                                                  size_t capacity, size_t *ret_size);
+
+GYRE_EXTERN_C_END
+
+#endif
