@@ -1,0 +1,117 @@
+/* block.h - bytes of one block of an SSTable: sorted entries, prefix-compressed, with restart points. Data
+ * blocks, index blocks and top indexes share it.
+ *
+ * Entries, one after the other:
+ *   1-5  shared      varint: bytes that the key has in common with the previous key; 0 at a restart
+ *   1-5  unshared    varint: bytes of key that follow
+ *   1-5  value_size  varint
+ *   1-9  tag         varint: sequence << 8 | kind (small once compaction has zeroed the sequence)
+ *     n  key bytes from `shared` on
+ *     m  value
+ * then, after the last entry:
+ *   4*r  restarts    u32 fixed: offsets of entries stored with shared = 0, ascending; the first is 0
+ *     4  count       u32 fixed: r, >= 1
+ * This is the body. In the file a trailer of 16 bytes follows the (possibly compressed) body:
+ *     1  compression enum gy_block_compression
+ *     1  kind        enum gy_block_kind
+ *     2  zero
+ *     4  raw_size    u32: bytes of the body before compression
+ *     8  checksum    XXH3_64bits_withSeed(stored body and the 8 bytes before, gy_block_seed)
+ * Entries are in (key, tag) order without equals (codec/key.h). A block has at least one entry.
+ *
+ * Body valid iff: count inside the bytes, restarts ascending and inside, every entry inside; CORRUPT else.
+ * gy_block_open checks the restart array; entries are checked as they are walked.
+ */
+#ifndef GY_BLOCK_H
+#define GY_BLOCK_H
+
+#include "engine/codec/key.h"
+#include "gyre/status.h"
+#include "io/base/bits.h"
+
+#define GY_BLOCK_TRAILER_SIZE 16u
+#define GY_BLOCK_RESTART_INTERVAL 16u
+
+enum gy_block_compression { GY_BLOCK_RAW = 0, GY_BLOCK_ZSTD = 1 };
+enum gy_block_kind { GY_BLOCK_DATA = 0, GY_BLOCK_PARTITION = 1, GY_BLOCK_TOP_INDEX = 2 };
+
+/* Where a block lies: size counts the stored body and the trailer. */
+struct gy_block_handle {
+    uint64_t offset;
+    uint32_t size;
+};
+
+static inline uint64_t
+gy_block_seed(uint64_t file_id, uint64_t offset)
+{
+    return gy_mix64(file_id) ^ gy_mix64(offset + 5);
+}
+
+/* Write / check the trailer behind `size` stored bytes at `bytes`. Check: OK or CORRUPT. */
+void gy_block_seal(uint8_t *bytes, uint32_t stored_size, enum gy_block_compression compression,
+                   enum gy_block_kind kind, uint32_t raw_size, uint64_t file_id, uint64_t offset);
+struct gy_block_trailer {
+    enum gy_block_compression compression;
+    enum gy_block_kind kind;
+    uint32_t raw_size;
+};
+gyre_status gy_block_check(const uint8_t *bytes, uint32_t size_with_trailer, uint64_t file_id,
+                           uint64_t offset, struct gy_block_trailer *ret_trailer);
+
+/* ---- Building ---- */
+
+struct gy_block_builder {
+    uint8_t *data;        /* caller's memory */
+    uint32_t capacity;
+    uint32_t used;        /* of entries */
+    uint32_t restarts[1024]; /* kept outside until finish */
+    uint32_t restart_count;
+    uint32_t since_restart;
+    uint32_t entry_count;
+    const uint8_t *last_key; /* in `last_key_buffer` */
+    uint32_t last_key_size;
+    uint8_t *last_key_buffer; /* caller's, GY_KEY_SIZE_MAX bytes */
+};
+
+void gy_block_builder_init(struct gy_block_builder *builder, uint8_t *data, uint32_t capacity,
+                           uint8_t *key_buffer);
+void gy_block_builder_reset(struct gy_block_builder *builder, uint8_t *data, uint32_t capacity);
+/* Upper bound of the body's size if the entry were added. */
+uint64_t gy_block_builder_size_with(const struct gy_block_builder *builder,
+                                    const struct gy_entry *entry);
+uint32_t gy_block_builder_size(const struct gy_block_builder *builder); /* if finished now */
+/* The caller has made sure that it fits. */
+void gy_block_builder_add(struct gy_block_builder *builder, const struct gy_entry *entry);
+uint32_t gy_block_builder_finish(struct gy_block_builder *builder); /* size of the body */
+
+/* ---- Reading ---- */
+
+struct gy_block {
+    const uint8_t *data;
+    uint32_t entries_size; /* bytes of entries, before the restarts */
+    uint32_t restart_count;
+};
+
+gyre_status gy_block_open(const uint8_t *body, uint32_t size, struct gy_block *ret_block);
+
+/* A walk over a block. Keys are assembled in the caller's key buffer only when they share bytes (entries
+ * at restarts point into the block). */
+struct gy_block_iter {
+    struct gy_block block;
+    uint8_t *key_buffer;    /* caller's, GY_KEY_SIZE_MAX bytes */
+    uint32_t offset;        /* of the current entry */
+    uint32_t next_offset;
+    bool valid;
+    bool corrupt;           /* set (and valid cleared) when an entry does not decode */
+    struct gy_entry entry;
+};
+
+void gy_block_iter_init(struct gy_block_iter *iter, const struct gy_block *block, uint8_t *key_buffer);
+void gy_block_iter_first(struct gy_block_iter *iter);
+void gy_block_iter_last(struct gy_block_iter *iter);
+void gy_block_iter_seek(struct gy_block_iter *iter, struct gyre_slice key, uint64_t tag); /* >= */
+void gy_block_iter_seek_before(struct gy_block_iter *iter, struct gyre_slice key, uint64_t tag); /* < */
+void gy_block_iter_next(struct gy_block_iter *iter);
+void gy_block_iter_prev(struct gy_block_iter *iter);
+
+#endif
