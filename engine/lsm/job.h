@@ -1,0 +1,73 @@
+/* job.h - running a flush or a compaction: entries in, finished tables out. Nothing is installed here; the caller
+ * records the result in the manifest and installs it (db/background.c).
+ *
+ *   J1  Versions that a snapshot needs are kept: of the versions of one user key, the newest at or below each snapshot
+ *       (and below "now") stays; the others go.
+ *   J2  A tombstone goes only when no older entry of its key can exist below: no table of a deeper level, and no table of the
+ *       input or output level outside the job, overlaps it; and no snapshot needs it.
+ *   J3  All versions of a user key end up in one output table.
+ *   J4  In the last level, the sequence of an entry that every snapshot sees is zeroed (J1 holds), which makes its tag one byte.
+ *   J5  Any child's failure fails the job; its outputs are removed; the inputs are untouched.
+ *   J6  entries in = entries out + entries dropped, checked at the end.
+ *   J7  It yields (gy_await_turn) at least after each block and each 64 entries; and it spends bytes at the pacer.
+ */
+#ifndef GY_JOB_H
+#define GY_JOB_H
+
+#include "engine/lsm/compact_pick.h"
+#include "engine/lsm/pacer.h"
+#include "engine/mem/memtable.h"
+
+/* What both need to write tables. `next_number` and `random` are called without suspension. */
+struct gy_job_context {
+    struct gy_loop *loop;
+    struct gy_arena *arena;
+    struct gy_cache *cache;          /* for its compressor */
+    const struct gy_file *dir;
+    struct gy_pacer *pacer;          /* NULL: unpaced */
+    uint64_t store_id;
+    uint32_t keyspace;
+    uint32_t block_size;
+    uint32_t bloom_bits;
+    bool compress_level[GY_LEVEL_COUNT];
+    int compression_level;
+    uint64_t table_size;             /* outputs are cut at this size */
+    uint64_t *next_file_number;      /* taken and raised */
+    const bool *cancel;              /* may be NULL; true: stop with CANCELED as soon as possible */
+};
+
+struct gy_job_output {
+    struct gy_table_meta meta;       /* smallest and largest: heap copies owned by the list */
+};
+
+struct gy_job_result {
+    struct gy_job_output *outputs;
+    uint32_t output_count;
+    uint32_t output_capacity;
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t entries_in;
+    uint64_t entries_dropped;
+};
+
+void gy_job_result_init(struct gy_job_result *result);
+void gy_job_result_fini(struct gy_job_result *result, struct gy_heap *heap);
+
+/* One frozen memtable into tables of level 0 (usually one). `snapshots`: ascending, as J1. The files are durable, the directory is
+ * not yet synced. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_flush_await_run(const struct gy_job_context *context, struct gy_memtable *memtable,
+                   const uint64_t *snapshots, uint32_t snapshot_count,
+                   struct gy_job_result *result);
+
+/* `version` is the one that the job was picked from. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_compact_await_run(const struct gy_job_context *context, struct gy_version *version,
+                     const struct gy_compact_job *job, const uint64_t *snapshots,
+                     uint32_t snapshot_count, struct gy_job_result *result);
+
+/* Remove the files of a result that will not be installed. */
+GY_SUSPENDS void gy_job_await_discard(const struct gy_job_context *context,
+                                      struct gy_job_result *result);
+
+#endif
