@@ -41,6 +41,7 @@ struct gyre_loop_options {
                                    0 = 256 MiB; 8 MiB..1 TiB */
     uint32_t coroutines_max;    /* live at once; 0 = 4096; 16..1048576 */
     uint32_t in_flight_max;     /* requests at the device at once; 0 = 128; 4..4096 */
+    uint64_t cache_size;        /* bytes of the block cache; 0 = half of memory_limit; at least 1 MiB */
     gyre_log_fn log;            /* NULL = silent */
     void *log_arg;
     uint32_t flags;             /* GYRE_LOOP_* */

@@ -1,0 +1,237 @@
+/* db.h - the store and the loop as the engine's top layer sees them: the only file that names every module.
+ *
+ * Shared state changes in three no-suspend sections only: publish (the log's `answered` moves), rotate (a memtable is
+ * frozen, gy_db_rotate) and install (a view with a new version, gy_db_install). Whoever reads across an await holds a
+ * view.
+ */
+#ifndef GY_DB_H
+#define GY_DB_H
+
+#include "engine/db/batch.h"
+#include "engine/disk/manifest.h"
+#include "engine/disk/wal.h"
+#include "engine/lsm/job.h"
+#include "engine/lsm/pacer.h"
+#include "engine/lsm/view.h"
+#include "gyre/gyre.h"
+#include "io/arena.h"
+
+#define GY_LOOP_MAGIC 0x6779726c6f6f7031ull
+#define GY_DB_MAGIC 0x6779726564623031ull
+
+struct gyre_loop {
+    uint64_t magic;
+    struct gy_loop io;
+    struct gy_arena arena;
+    struct gy_cache *cache;
+    struct gy_region_pool regions;
+    struct gy_list stores;         /* gyre_db.link */
+    uint32_t store_count;
+    uint32_t task_count;           /* coroutines of gyre_spawn alive */
+    uint32_t call_depth;           /* a call from the host's stack is driving the loop */
+    bool in_callback;              /* a host function (log, progress, damage) is running */
+    uint64_t memory_limit;
+    uintptr_t thread;              /* who opened it */
+    const uint64_t *fork_guard;    /* a word that reads 0 in a forked child (MADV_WIPEONFORK) */
+    uint32_t calls_since_turn;     /* host calls that ended without driving the loop */
+    gyre_log_fn log;
+    void *log_arg;
+};
+
+enum gy_db_state { GY_DB_OPENING, GY_DB_OPEN, GY_DB_CLOSING, GY_DB_CLOSED };
+
+struct gyre_snapshot {
+    struct gyre_db *db;
+    struct gy_list link;           /* ascending by sequence */
+    uint64_t sequence;
+};
+
+/* What options come to, once defaults are derived and ranges checked (db/options.c). */
+struct gy_db_options {
+    uint32_t flags;
+    enum gyre_durability durability;
+    enum gyre_compression compression;
+    int compression_level;
+    uint32_t bloom_bits;           /* 0 = none */
+    uint64_t memtable_size;
+    uint32_t memtable_count_max;
+    uint32_t block_size;
+    uint64_t table_size;
+    uint64_t wal_slot_size;
+    uint32_t wal_slot_count_max;
+    uint32_t wal_linger_ms;
+    uint32_t wal_buffer_size;
+    uint32_t level0_tables;
+    uint32_t level_ratio;
+    uint32_t open_files_max;
+    uint32_t iterators_max;
+    bool background_off;
+    bool paranoid;
+};
+
+struct gy_db_counters {
+    uint64_t puts, deletes, batches, gets, gets_found, multi_gets, multi_get_keys;
+    uint64_t iterator_seeks, iterator_steps, user_bytes_written, user_bytes_read, memtable_hits;
+    uint64_t flush_count, flush_bytes_written;
+    uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
+    uint64_t compaction_trivial_moves, entries_dropped;
+    uint64_t write_ns_max;
+    uint64_t recovered_records, recovered_ns, tail_dropped_bytes, stage_lost;
+    struct {
+        uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
+    } levels[GY_LEVEL_COUNT];
+};
+
+struct gyre_db {
+    uint64_t magic;
+    struct gyre_loop *loop;
+    struct gy_list link;           /* loop->stores */
+    enum gy_db_state state;
+    bool read_only;
+    char *path;                    /* heap */
+    struct gy_file dir;
+    struct gy_file lock;
+    struct gy_db_options options;
+    struct gy_compact_options compact_options;
+
+    uint64_t store_id;
+    uint64_t features_compatible;
+    uint64_t next_file_number;
+    struct gy_manifest manifest;
+    struct gy_wal wal;
+    bool has_wal;                  /* false: read-only or NOWAL */
+    uint64_t sequence;             /* without a log: last used */
+    uint64_t flushed_sequence;     /* everything at or below it is in tables */
+    uint64_t log_min;              /* as recorded in the manifest */
+    uint64_t stage_id[2];          /* as recorded in the manifest */
+    uint64_t boot_id[2];
+
+    struct gy_table_set tables;
+    struct gy_view *view;          /* current; the db holds one reference */
+    uint64_t view_epoch;           /* rises with every new view: iterators re-seek when it moved */
+    struct gy_waitq room;          /* writers that wait for a memtable to be flushed */
+    struct gy_mutex install;       /* one edit at a time: version -> manifest -> view */
+    struct gy_waitq installed;     /* a view was installed, or a background error came or went */
+
+    struct gy_pacer pacer;
+    struct gy_compact_cursor compact_cursor;
+    struct gy_co *flusher;
+    struct gy_co *compactor;
+    struct gy_co *remover;
+    uint32_t background_live;      /* background coroutines that have not ended */
+    bool flush_running;
+    bool compact_running;
+    bool stop;                     /* background: end as soon as possible */
+    bool compact_paused;           /* gyre_compact_range has the compactor's place */
+    struct gy_waitq work;          /* background coroutines wait here for something to do */
+    gyre_status background_status; /* last failure of flush or compaction, OK when the last try went well */
+    struct gyre_error background_error;
+
+    struct gy_list snapshots;      /* gyre_snapshot.link, ascending by sequence; iterators are in it too */
+    uint32_t snapshot_count;       /* of the user */
+    struct gy_list iterators;      /* gyre_iterator.link */
+    uint32_t iterator_count;
+    uint32_t pin_count;            /* gyre_value held */
+    uint32_t call_count;           /* calls in progress */
+    struct gy_waitq calls_done;
+
+    struct gy_db_counters counters;
+    struct gy_rng rng;             /* seeds of memtables, file ids */
+};
+
+/* ---- call.c: how a public call enters ---- */
+
+/* OK, or MISUSE with a text: NULL or closed handle, wrong thread, forked child, inside a callback. */
+GYRE_NODISCARD gyre_status gy_loop_check(gyre_loop *loop);
+/* gy_loop_check and the store is open (CLOSED while it closes). */
+GYRE_NODISCARD gyre_status gy_db_check(gyre_db *db);
+
+/* Run fn(arg), which may suspend: in the current coroutine, or from the host's stack in a coroutine of its own while driving
+ * the loop. fn stores its status in its argument. Returns what kept it from running (MISUSE, NO_MEMORY), else OK. */
+GYRE_NODISCARD gyre_status gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg);
+
+/* A call on a store is in progress: gyre_close waits for it. */
+static inline void
+gy_db_enter(gyre_db *db)
+{
+    db->call_count++;
+}
+void gy_db_leave(gyre_db *db);
+
+/* Fill the caller's error and return status: for calls that fail before they run. */
+gyre_status gy_loop_fail(gyre_loop *loop, gyre_status status, const char *format, ...) GYRE_PRINTF(3, 4);
+void gy_loop_log(gyre_loop *loop, enum gyre_log_level level, const char *format, ...) GYRE_PRINTF(3, 4);
+
+/* ---- state, used by all of db/ ---- */
+
+/* The last published sequence: what a read sees that names no snapshot. */
+static inline uint64_t
+gy_db_visible(const gyre_db *db)
+{
+    return db->has_wal ? db->wal.answered : db->sequence;
+}
+
+/* Freeze the active memtable and put a new one in its place. Never suspends. NO_MEMORY with nothing changed; BUSY when
+ * memtable_count_max are there already. An empty memtable stays: OK. (background.c) */
+GYRE_NODISCARD gyre_status gy_db_rotate(gyre_db *db);
+
+/* Wake the background: something may be due. Recomputes the pressure. (background.c) */
+void gy_db_kick(gyre_db *db);
+
+/* Record edits in the manifest, then make `change` visible: one at a time (db->install). With drop_memtable the
+ * oldest frozen memtable leaves the view. (install.c) */
+struct gy_install {
+    const struct gy_edit *edits;
+    uint32_t edit_count;
+    struct gy_version_change change;
+    struct gy_memtable *drop_memtable; /* NULL = none */
+};
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_install(gyre_db *db, const struct gy_install *install);
+
+/* Sequences that compaction has to respect, ascending, in a heap array (GY_MEM_CALL) of *ret_count. (install.c) */
+GYRE_NODISCARD gyre_status gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count);
+
+/* Fill the context of a job. (background.c) */
+void gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context);
+/* Run one job that was picked and install its result; tables of the job are marked being_compacted meanwhile. (background.c) */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_compact(gyre_db *db, struct gy_version *version,
+                                                           struct gy_compact_job *job);
+/* Flush until nothing at or below `sequence` is left in a memtable; sticky background errors end it. (background.c) */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flushed(gyre_db *db, uint64_t sequence);
+
+/* Register `snapshot` at `sequence` so that compaction keeps what it sees (list order kept). (snapshot.c) */
+void gy_snapshot_register(gyre_db *db, struct gyre_snapshot *snapshot, uint64_t sequence);
+void gy_snapshot_unregister(struct gyre_snapshot *snapshot);
+
+/* After each install: idle iterators give back their view. (iterator.c) */
+void gy_iterators_view_changed(gyre_db *db);
+
+/* Cursors of one view merged: memtables, level 0, levels; as the user's iterator and checkpoint-like readers want it. (iterator.c) */
+GYRE_NODISCARD gyre_status gy_view_cursor_make(gyre_db *db, struct gy_view *view,
+                                               enum gy_table_cursor_mode mode,
+                                               enum gy_cache_hint hint, uint32_t readahead,
+                                               struct gy_cursor **ret_cursor);
+
+/* Derive and check options. `options` may be NULL. (options.c) */
+GYRE_NODISCARD gyre_status gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
+                                              struct gy_db_options *ret_options);
+/* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero bytes. (options.c) */
+GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, const void *given,
+                                           void *target, size_t target_size);
+
+/* recover.c: replay what the manifest and the logs say into the opening store. */
+struct gy_recovery {
+    bool found;                    /* there was a store */
+    struct gy_manifest_end manifest;
+    struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
+    uint32_t log_count;
+    uint64_t last_log_end;         /* where the last log ends */
+    bool clean;                    /* the last log has its end record */
+    uint64_t last_sequence;        /* of the last commit accepted */
+    bool slot_exists[GY_WAL_SLOT_MAX];
+    struct gy_staged_group staged[GY_STAGE_COUNT_MAX]; /* beyond the logs */
+    uint32_t staged_count;
+    struct gy_stage stage;         /* open while `staged` points into it */
+};
+
+#endif

@@ -1,0 +1,187 @@
+/* wal.h - the log: the only durable copy of commits that no table holds yet.
+ *
+ * Commits are copied into the open group. Groups are closed, sealed as one frame (codec/frame.h) and written in order by one
+ * coroutine, up to GY_WAL_IN_FLIGHT_MAX at a time at growing offsets. Everybody who arrives while writes are in flight shares
+ * the next group: that is the group commit.
+ *
+ * Group buffers lie in staging memory that outlives the process (world stage), where there is any: then a BUFFERED
+ * commit is safe from the death of the process as soon as it is copied. stage.h says how it is laid out.
+ *
+ *   W1  A DURABLE commit is answered after its frame and every frame before it are durable: DSYNC write if nothing
+ *       unsynced precedes it in its log, else a plain write, then fdatasync submitted after all earlier
+ *       frames have completed. The log's name was durable before its first frame.
+ *   W2  A BUFFERED commit is answered when it is staged (with staging) or written (without) and everything before it is answered:
+ *       answers go out in log order, also across classes. It is durable wal_linger_ms later, or when wal_buffer_size bytes are not.
+ *   W3  A block that was written is never written again while its log is needed. A log that is full is made durable as a whole before the first
+ *       frame of the next is submitted, so only the last log can have a torn tail.
+ *   W4  A log is named in the manifest (ADD_LOG) before its first commit frame is submitted; recovery replays exactly the logs that the
+ *       manifest names.
+ *   W5  After any failed or short write or sync the log is poisoned: everybody unanswered gets IO (outcome unknown), later
+ *       appends READ_ONLY, nothing is retried, sequences are not used again.
+ *   W6  Log slots are zero-filled and synced (file and directory) before they are used, keep their names and are reused; a
+ *       slot is free once the manifest says that its log is not needed (gy_wal_release).
+ *   W7  Between gy_wal_await_reserve and gy_wal_append the caller does not suspend: log order is memtable order.
+ */
+#ifndef GY_WAL_H
+#define GY_WAL_H
+
+#include "engine/codec/frame.h"
+#include "engine/disk/manifest.h"
+#include "engine/disk/stage.h"
+#include "io/arena.h"
+
+#define GY_WAL_IN_FLIGHT_MAX 4u
+#define GY_WAL_GROUP_COUNT_MAX 64u
+#define GY_WAL_GROUP_EAGER_SIZE (16u * 1024u)  /* with writes in flight a synced group waits for this size */
+#define GY_WAL_GROUP_EAGER_NS (50ull * 1000u)  /* ... or this age */
+
+enum gy_wal_class { GY_WAL_DURABLE, GY_WAL_BUFFERED };
+
+enum gy_group_state {
+    GY_GROUP_FREE,
+    GY_GROUP_OPEN,     /* commits are being added */
+    GY_GROUP_CLOSED,   /* waits for the writer */
+    GY_GROUP_WRITING,
+    GY_GROUP_WRITTEN   /* its buffer is free again; it waits for the sync or for those before it */
+};
+
+struct gy_wal_group {
+    enum gy_group_state state;
+    uint32_t index;          /* of its buffer */
+    uint8_t *buffer;         /* header and payload */
+    uint32_t used;           /* payload bytes */
+    uint32_t record_count;
+    uint8_t flags;           /* GY_FRAME_PART and so on */
+    bool sync_wanted;        /* holds a DURABLE commit, or a sync was asked for */
+    bool dsync;              /* was written with DSYNC */
+    uint64_t sequence_first;
+    uint64_t sequence_last;
+    uint64_t opened_ns;
+    uint64_t offset;         /* in its log, once sealed */
+    uint32_t span;
+    struct gy_req req;
+    struct gy_waitq waiters; /* commits of this group that are not answered */
+};
+
+/* A log that may still be needed. */
+struct gy_wal_log {
+    uint64_t number;
+    uint32_t slot;
+    uint64_t sequence_first; /* of its first commit */
+};
+
+struct gy_wal_config {
+    struct gy_loop *loop;
+    const struct gy_file *dir;
+    struct gy_manifest *manifest;
+    uint64_t store_id;
+    uint64_t *next_file_number;
+    uint64_t slot_size;
+    uint32_t slot_count_max;
+    uint32_t buffer_size;    /* staging */
+    uint64_t linger_ns;
+};
+
+struct gy_wal_stats {
+    uint64_t groups, bytes_written, syncs, switches, group_records_max;
+};
+
+struct gy_wal {
+    struct gy_wal_config config;
+    struct gy_stage_area stage;
+    struct gy_wal_group groups[GY_WAL_GROUP_COUNT_MAX]; /* ring in log order: [head, tail) are in use */
+    uint64_t group_head;
+    uint64_t group_tail;
+    uint32_t group_count;    /* buffers */
+    uint32_t group_payload_max;
+    uint32_t in_flight;      /* frame writes */
+    struct gy_file slots[GY_WAL_SLOT_MAX];
+    bool slot_exists[GY_WAL_SLOT_MAX];
+    bool slot_ready[GY_WAL_SLOT_MAX];           /* zero-filled, synced, open, no log in it */
+    struct gy_wal_log logs[GY_WAL_SLOT_MAX];    /* ascending; the last is the current one */
+    uint32_t log_count;
+    uint64_t offset;         /* next frame in the current log */
+    uint64_t durable_offset; /* everything of the current log below it is durable */
+    uint64_t written_offset; /* ... has been written */
+    uint64_t sync_to;        /* of the fdatasync in flight; 0 = none */
+    struct gy_req sync_req;
+    uint64_t unsynced_since_ns;
+    uint64_t sequence_next;  /* of the next commit */
+    uint64_t answered;       /* sequence: everything at or below it is answered, or may be */
+    bool large;              /* a commit is being cut into parts: others wait */
+    bool sync_all;           /* somebody asked for everything to be durable */
+    bool closing;
+    bool room_wanted;        /* no slot is free: the owner should flush the oldest memtable */
+    gyre_status poison;
+    struct gyre_error poison_error;
+    struct gy_co *writer;
+    bool writer_done;
+    struct gy_co *slot_maker;
+    bool slot_maker_busy;
+    gyre_status slot_status; /* why no slot could be made (a full disk), OK otherwise */
+    struct gy_waitq space;   /* waiting for a free group, or for the end of a large commit */
+    struct gy_waitq events;  /* answered moved, room_wanted set, poisoned: the owner looks */
+    struct gy_waitq idle;    /* waiting for drain */
+    struct gy_wal_stats stats;
+};
+
+/* Take over what recovery found: logs still needed (their slots hold them), the next sequence. Starts no log yet. */
+GYRE_NODISCARD gyre_status gy_wal_init(struct gy_wal *wal, const struct gy_wal_config *config,
+                                       const struct gy_wal_log *logs, uint32_t log_count,
+                                       const bool *slot_exists, uint64_t sequence_next);
+
+/* Make staging memory and start a new log whose first frame names the exact end of the previous one; append `staged` commits (payload
+ * bytes of frames, may be empty) and make them durable; then record the log and the stage in the manifest. Starts the writer. */
+struct gy_wal_staged {
+    struct gyre_slice payload; /* commits, or a part of one */
+    uint8_t flags;
+    uint32_t record_count;
+    uint64_t sequence_first;
+    uint64_t sequence_last;
+};
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end,
+                                                          const struct gy_wal_staged *staged,
+                                                          uint32_t staged_count);
+
+/* Make room for a commit of `size` bytes (operations, without its length). Waits while staging is full. READ_ONLY when poisoned, NO_SPACE
+ * when no log slot can be made, CLOSED. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_reserve(struct gy_wal *wal, size_t size);
+/* The same without waiting: true when gy_wal_append may follow at once. */
+bool gy_wal_try_reserve(struct gy_wal *wal, size_t size);
+
+/* Copy the commit into the log: takes `count` sequences, *ret_sequence is the first. Does not suspend (W7). */
+struct gy_wal_group *gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
+                                   enum gy_wal_class klass, uint64_t *ret_sequence);
+
+/* A commit too large for one group (gy_wal_is_large): does reserve and append itself. */
+bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_wal_await_append_large(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
+                          enum gy_wal_class klass, uint64_t *ret_sequence);
+
+/* Wait until everything up to `sequence` is answered (W1, W2). IO when the log was poisoned first. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence);
+
+/* Make all commits appended so far durable. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_sync(struct gy_wal *wal);
+
+/* First log that holds a commit with a sequence above `flushed`; what FLUSHED.log_min says. */
+uint64_t gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed);
+/* The manifest says that logs below `log_min` are not needed (durably): their slots are free. */
+void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
+
+uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
+/* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */
+uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);
+
+/* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop the stage. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_close(struct gy_wal *wal);
+
+/* Start and end frames carry how far the manifest was durable (N4). */
+#define GY_LOG_MARK_SIZE 16u
+void gy_log_mark_encode(uint8_t target[GY_LOG_MARK_SIZE], uint64_t manifest_number,
+                        uint64_t manifest_end);
+bool gy_log_mark_decode(struct gyre_slice payload, uint64_t *ret_manifest_number,
+                        uint64_t *ret_manifest_end);
+
+#endif
