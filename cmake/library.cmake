@@ -1,0 +1,62 @@
+# libgyre.a and libgyre.so from the same objects, and libgyre_sim.a, the simulated world.
+#   gyre         shared, exports gyre_* only
+#   gyre_static  static; also what tests and commands link, since it has the internal functions
+#   gyre_sim     static, on top of gyre_static
+
+file(GLOB gyre_headers CONFIGURE_DEPENDS include/gyre/*.h)
+file(GLOB gyre_sources CONFIGURE_DEPENDS io/*.c io/base/*.c io/co/*.c engine/*/*.c)
+file(GLOB gyre_sim_sources CONFIGURE_DEPENDS io/sim/*.c)
+
+# One coroutine switch: the processor's assembly, or ucontext (portable, slower: it calls the kernel).
+list(FILTER gyre_sources EXCLUDE REGEX "/switch_[a-z0-9_]+\\.c$")
+set(switch switch_ucontext.c)
+if(GYRE_SWITCH STREQUAL "auto")
+    string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
+    if(processor MATCHES "^(x86_64|amd64)$")
+        set(switch switch_x86_64.S)
+    elseif(processor MATCHES "^(aarch64|arm64)$")
+        set(switch switch_aarch64.S)
+    endif()
+endif()
+file(GLOB gyre_switch_source CONFIGURE_DEPENDS io/co/${switch})
+
+# What one sees of the library while building it. Definitions that change a struct go here, so that
+# tests agree with the library about its layout.
+add_library(gyre_inside INTERFACE)
+target_include_directories(gyre_inside INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_link_libraries(gyre_inside INTERFACE PkgConfig::URING PkgConfig::ZSTD PkgConfig::XXHASH)
+if(switch MATCHES "ucontext")
+    target_compile_definitions(gyre_inside INTERFACE GY_SWITCH_UCONTEXT)
+endif()
+
+add_library(gyre_objects OBJECT ${gyre_sources} ${gyre_switch_source})
+set_target_properties(gyre_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_link_libraries(gyre_objects PRIVATE gyre_core_flags gyre_inside)
+
+function(gyre_add_library name kind)
+    add_library(${name} ${kind} $<TARGET_OBJECTS:gyre_objects>)
+    target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
+        FILES ${gyre_headers})
+    target_link_libraries(${name} PRIVATE PkgConfig::URING PkgConfig::ZSTD PkgConfig::XXHASH)
+    set_target_properties(${name} PROPERTIES OUTPUT_NAME gyre LINKER_LANGUAGE C)
+    add_library(gyre::${name} ALIAS ${name})
+endfunction()
+
+gyre_add_library(gyre_static STATIC)
+gyre_add_library(gyre SHARED)
+set_target_properties(gyre PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/gyre.map)
+target_link_libraries(gyre PRIVATE $<BUILD_INTERFACE:gyre_flags>)
+target_link_options(gyre PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/gyre.map)
+if(GYRE_WERROR AND NOT GYRE_SANITIZE AND NOT GYRE_FUZZ) # a sanitizer's runtime is in the program
+    target_link_options(gyre PRIVATE -Wl,-z,defs)
+endif()
+
+if(gyre_sim_sources)
+    add_library(gyre_sim STATIC ${gyre_sim_sources})
+    target_sources(gyre_sim PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include)
+    set_target_properties(gyre_sim PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_link_libraries(gyre_sim PRIVATE
+        $<BUILD_INTERFACE:gyre_core_flags> $<BUILD_INTERFACE:gyre_inside> PUBLIC gyre_static)
+    add_library(gyre::gyre_sim ALIAS gyre_sim)
+endif()

@@ -1,0 +1,51 @@
+# Commands, benchmarks and examples.
+
+# A program that is linked with the static library: it works from wherever it is copied to.
+function(gyre_program name)
+    add_executable(${name} ${ARGN})
+    target_link_libraries(${name} PRIVATE gyre_static gyre_flags gyre_inside)
+    target_compile_options(${name} PRIVATE -Wframe-larger-than=${host_frame_bytes_max})
+endfunction()
+
+file(GLOB command_sources CONFIGURE_DEPENDS tools/gyre/*.c)
+if(command_sources)
+    gyre_program(gyre_command ${command_sources})
+    set_target_properties(gyre_command PROPERTIES OUTPUT_NAME gyre)
+endif()
+
+file(GLOB bench_sources CONFIGURE_DEPENDS bench/gyre_bench/*.c)
+if(bench_sources)
+    gyre_program(gyre_bench ${bench_sources})
+    set_target_properties(gyre_bench PROPERTIES OUTPUT_NAME gyre-bench)
+    target_link_libraries(gyre_bench PRIVATE m)
+    if(GYRE_BENCH_PEERS)
+        foreach(peer rocksdb leveldb)
+            string(TOUPPER ${peer} PEER)
+            find_library(GYRE_${PEER}_LIBRARY ${peer})
+            find_path(GYRE_${PEER}_INCLUDE ${peer}/c.h)
+            if(GYRE_${PEER}_LIBRARY AND GYRE_${PEER}_INCLUDE)
+                target_compile_definitions(gyre_bench PRIVATE GYRE_BENCH_${PEER})
+                target_include_directories(gyre_bench PRIVATE ${GYRE_${PEER}_INCLUDE})
+                target_link_libraries(gyre_bench PRIVATE ${GYRE_${PEER}_LIBRARY})
+            else()
+                message(STATUS "gyre-bench is built without ${peer}: its C library was not found")
+            endif()
+        endforeach()
+    endif()
+endif()
+
+file(GLOB micro_sources CONFIGURE_DEPENDS bench/micro_*.c)
+foreach(source ${micro_sources})
+    get_filename_component(name ${source} NAME_WE)
+    gyre_program(${name} ${source})
+endforeach()
+
+# Examples are built as a user builds them: the shared library and the public headers, nothing else.
+file(GLOB example_sources CONFIGURE_DEPENDS examples/*.c)
+foreach(source ${example_sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(example_${name} ${source})
+    set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+    target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
+endforeach()
