@@ -1,0 +1,250 @@
+/* sim_map.c - see sim_map.h. */
+#include "io/sim/sim_map.h"
+
+#include <string.h>
+
+#include "io/base/assert.h"
+
+#define SECTOR 512u
+#define MASK_WHOLE 0xffu
+
+void *
+gy_sim_zalloc(struct gy_heap *heap, size_t size)
+{
+    void *block = gy_heap_zalloc(heap, size, GY_MEM_LOOP);
+
+    gy_assert(block != NULL);
+    return block;
+}
+
+void *
+gy_sim_grow(struct gy_heap *heap, void *items, uint32_t *capacity, uint32_t count,
+            size_t item_size)
+{
+    uint32_t wanted = *capacity < 4 ? 4 : *capacity;
+
+    if (count <= *capacity) {
+        return items;
+    }
+    while (wanted < count) {
+        gy_assert(wanted < UINT32_MAX / 2);
+        wanted *= 2;
+    }
+    items = gy_heap_realloc(heap, items, wanted * item_size, GY_MEM_LOOP);
+    gy_assert(items != NULL);
+    *capacity = wanted;
+    return items;
+}
+
+struct gy_sim_page *
+gy_sim_page_make(struct gy_heap *heap, const struct gy_sim_page *source)
+{
+    struct gy_sim_page *page = gy_heap_alloc(heap, sizeof(*page), GY_MEM_LOOP);
+
+    gy_assert(page != NULL);
+    page->refs = 1;
+    if (source != NULL) {
+        memcpy(page->bytes, source->bytes, GY_PAGE);
+    } else {
+        memset(page->bytes, 0, GY_PAGE);
+    }
+    return page;
+}
+
+struct gy_sim_page *
+gy_sim_page_get(struct gy_sim_page *page)
+{
+    if (page != NULL) {
+        page->refs++;
+    }
+    return page;
+}
+
+void
+gy_sim_page_put(struct gy_heap *heap, struct gy_sim_page *page)
+{
+    if (page == NULL) {
+        return;
+    }
+    gy_assert(page->refs > 0);
+    page->refs--;
+    if (page->refs == 0) {
+        gy_heap_free(heap, page);
+    }
+}
+
+static void
+leaf_put(struct gy_heap *heap, struct gy_sim_leaf *leaf)
+{
+    if (leaf == NULL) {
+        return;
+    }
+    gy_assert(leaf->refs > 0);
+    leaf->refs--;
+    if (leaf->refs > 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < GY_SIM_LEAF_PAGES; i++) {
+        gy_sim_page_put(heap, leaf->pages[i]);
+    }
+    gy_heap_free(heap, leaf);
+}
+
+/* The leaf of `index`, made or unshared so that it may be changed (M1). */
+static struct gy_sim_leaf *
+leaf_writable(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index)
+{
+    const uint64_t position = index / GY_SIM_LEAF_PAGES;
+    struct gy_sim_leaf *leaf;
+
+    gy_assert(position < UINT32_MAX / 2);
+    if (position >= map->leaf_count) {
+        const uint32_t count = (uint32_t)position + 1;
+
+        map->leaves = gy_heap_realloc(heap, map->leaves, count * sizeof(*map->leaves), GY_MEM_LOOP);
+        gy_assert(map->leaves != NULL);
+        memset(map->leaves + map->leaf_count, 0,
+               (count - map->leaf_count) * sizeof(*map->leaves));
+        map->leaf_count = count;
+    }
+    leaf = map->leaves[position];
+    if (leaf != NULL && leaf->refs == 1) {
+        return leaf;
+    }
+    map->leaves[position] = gy_sim_zalloc(heap, sizeof(*leaf));
+    if (leaf != NULL) {
+        *map->leaves[position] = *leaf;
+        for (uint32_t i = 0; i < GY_SIM_LEAF_PAGES; i++) {
+            (void)gy_sim_page_get(leaf->pages[i]); /* the copy in the new leaf */
+        }
+        leaf_put(heap, leaf);
+    }
+    map->leaves[position]->refs = 1;
+    return map->leaves[position];
+}
+
+void
+gy_sim_map_copy(struct gy_heap *heap, struct gy_sim_map *target, const struct gy_sim_map *source)
+{
+    *target = (struct gy_sim_map){.leaf_count = source->leaf_count,
+                                  .allocated_count = source->allocated_count};
+    if (source->leaf_count == 0) {
+        return;
+    }
+    target->leaves = gy_sim_zalloc(heap, source->leaf_count * sizeof(*source->leaves));
+    for (uint32_t i = 0; i < source->leaf_count; i++) {
+        target->leaves[i] = source->leaves[i];
+        if (target->leaves[i] != NULL) {
+            target->leaves[i]->refs++;
+        }
+    }
+}
+
+void
+gy_sim_map_free(struct gy_heap *heap, struct gy_sim_map *map)
+{
+    for (uint32_t i = 0; i < map->leaf_count; i++) {
+        leaf_put(heap, map->leaves[i]);
+    }
+    gy_heap_free(heap, map->leaves);
+    *map = (struct gy_sim_map){.leaves = NULL};
+}
+
+static const struct gy_sim_leaf *
+leaf_of(const struct gy_sim_map *map, uint64_t index)
+{
+    const uint64_t position = index / GY_SIM_LEAF_PAGES;
+
+    return position < map->leaf_count ? map->leaves[position] : NULL;
+}
+
+struct gy_sim_page *
+gy_sim_map_page(const struct gy_sim_map *map, uint64_t index)
+{
+    const struct gy_sim_leaf *leaf = leaf_of(map, index);
+
+    return leaf != NULL ? leaf->pages[index % GY_SIM_LEAF_PAGES] : NULL;
+}
+
+bool
+gy_sim_map_is_allocated(const struct gy_sim_map *map, uint64_t index)
+{
+    const struct gy_sim_leaf *leaf = leaf_of(map, index);
+
+    return leaf != NULL && ((leaf->allocated >> (index % GY_SIM_LEAF_PAGES)) & 1u) != 0;
+}
+
+void
+gy_sim_map_allocate(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index)
+{
+    if (gy_sim_map_is_allocated(map, index)) {
+        return;
+    }
+    leaf_writable(heap, map, index)->allocated |= 1ull << (index % GY_SIM_LEAF_PAGES);
+    map->allocated_count++;
+}
+
+void
+gy_sim_map_set(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index,
+               struct gy_sim_page *page)
+{
+    struct gy_sim_leaf *leaf = leaf_writable(heap, map, index);
+
+    gy_sim_page_put(heap, leaf->pages[index % GY_SIM_LEAF_PAGES]);
+    leaf->pages[index % GY_SIM_LEAF_PAGES] = page;
+    gy_sim_map_allocate(heap, map, index);
+}
+
+void
+gy_sim_map_punch(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index)
+{
+    const uint64_t end = (uint64_t)map->leaf_count * GY_SIM_LEAF_PAGES;
+
+    while (index < end) {
+        const uint64_t position = index / GY_SIM_LEAF_PAGES;
+        struct gy_sim_leaf *leaf = map->leaves[position];
+
+        if (leaf == NULL || leaf->allocated == 0) {
+            index = (position + 1) * GY_SIM_LEAF_PAGES;
+            continue;
+        }
+        if (gy_sim_map_is_allocated(map, index)) {
+            leaf = leaf_writable(heap, map, index);
+            gy_sim_page_put(heap, leaf->pages[index % GY_SIM_LEAF_PAGES]);
+            leaf->pages[index % GY_SIM_LEAF_PAGES] = NULL;
+            leaf->allocated &= ~(1ull << (index % GY_SIM_LEAF_PAGES));
+            map->allocated_count--;
+        }
+        index++;
+    }
+}
+
+void
+gy_sim_map_merge(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index,
+                 struct gy_sim_page *source, uint8_t mask)
+{
+    struct gy_sim_page *page = gy_sim_map_page(map, index);
+
+    if (page == source) {
+        gy_sim_map_allocate(heap, map, index);
+        return;
+    }
+    if (mask == MASK_WHOLE) {
+        gy_sim_map_set(heap, map, index, gy_sim_page_get(source));
+        return;
+    }
+    page = gy_sim_page_make(heap, page);
+    for (uint32_t sector = 0; sector < GY_PAGE / SECTOR; sector++) {
+        uint8_t *to = page->bytes + sector * SECTOR;
+
+        if (((mask >> sector) & 1u) == 0) {
+            continue;
+        }
+        if (source != NULL) {
+            memcpy(to, source->bytes + sector * SECTOR, SECTOR);
+        } else {
+            memset(to, 0, SECTOR);
+        }
+    }
+    gy_sim_map_set(heap, map, index, page);
+}
