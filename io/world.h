@@ -105,7 +105,8 @@ struct gy_stage {
     void *world_private;
 };
 
-/* What the world found on this machine; constant after open except the counters. */
+/* What the world found on this machine; constant after open except the counters, and in_flight_max,
+ * which is lowered once, when the first directory is opened and shows a device with few tags. */
 struct gy_world_info {
     const char *name;             /* "io_uring", "sync", "sim" */
     char reason[160];             /* why not io_uring, "" = it is */
@@ -146,6 +147,13 @@ struct gy_world_ops {
     int (*stage_open)(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
     void (*stage_close)(struct gy_world *world, struct gy_stage *stage, bool unlink);
     void (*close)(struct gy_world *world); /* nothing is in flight */
+    /* The range of an earlier arena_add is about to be unmapped: forget it. NULL where a world keeps
+     * nothing of arena_add. Without this call a later mapping at the same address would be taken for
+     * the registered pages. */
+    void (*arena_remove)(struct gy_world *world, void *base, size_t size);
+    /* Bring the counters of info that cost a look at the system (worker_count) up to date. NULL: there
+     * are none. */
+    void (*refresh_info)(struct gy_world *world);
 };
 
 #define GY_ARENA_CHUNK (2u * 1024u * 1024u)
@@ -161,6 +169,7 @@ struct gy_world_config {
     uint32_t file_count_max; /* slots; 0 = 4096, lowered to what RLIMIT_NOFILE allows */
     bool no_registration;    /* neither files nor buffers: for tests of the fall-back */
     bool no_direct;          /* never O_DIRECT: for tests of the fall-back */
+    const char *stage_dir;   /* where staging memory lives; NULL = "/dev/shm"; copied */
 };
 
 /* The ring. GYRE_UNSUPPORTED with a reason in ret_reason when io_uring is forbidden or missing. */
