@@ -53,3 +53,68 @@ foreach(script ${crash_scripts})
     add_test(NAME ${name} COMMAND bash ${script} ${PROJECT_BINARY_DIR})
     gyre_test_properties(${name} crash)
 endforeach()
+
+# Fuzz targets. With GYRE_FUZZ libFuzzer drives them for a while; else a small main replays the
+# corpus and some thousand fixed mutations of it, so that every compiler and sanitizer sees them.
+set(GYRE_FUZZ_SECONDS 5 CACHE STRING "How long ctest lets each libFuzzer target run.")
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+foreach(source ${fuzz_sources})
+    get_filename_component(name ${source} NAME_WE)
+    set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    if(NOT IS_DIRECTORY ${corpus})
+        set(corpus "")
+    endif()
+    if(GYRE_FUZZ)
+        gyre_test_program(${name} ${source})
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        set(found ${PROJECT_BINARY_DIR}/fuzz/${name}) # new inputs go here, never into the source
+        file(MAKE_DIRECTORY ${found})
+        add_test(NAME ${name} WORKING_DIRECTORY ${found}
+            COMMAND ${name} -max_total_time=${GYRE_FUZZ_SECONDS} -timeout=5 -rss_limit_mb=1024
+                -malloc_limit_mb=256 -print_final_stats=1 -verbosity=0 ${found} ${corpus})
+    else()
+        gyre_test_program(${name} ${source} tests/fuzz/replay_main.c)
+        add_test(NAME ${name} COMMAND ${name} --mutations 5000 ${corpus})
+    endif()
+    # The fuzzer's entry point is declared nowhere.
+    target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+    gyre_test_properties(${name} fuzz)
+endforeach()
+
+# Examples run in an empty folder of their own.
+if(GYRE_PROGRAMS)
+    foreach(source ${example_sources})
+        get_filename_component(name ${source} NAME_WE)
+        add_test(NAME example_${name} COMMAND bash ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh
+            $<TARGET_FILE:example_${name}>)
+        gyre_test_properties(example_${name} example)
+    endforeach()
+endif()
+
+# Checks of what was built and of the tree. They read objects and libraries, which sanitizers and
+# gcov fill with symbols of their own.
+if(NOT GYRE_SANITIZE AND NOT GYRE_FUZZ AND NOT GYRE_COVERAGE)
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/objects.txt
+        CONTENT "$<JOIN:$<TARGET_OBJECTS:gyre_objects>,\n>\n")
+    file(GLOB checks CONFIGURE_DEPENDS tests/checks/check_*.sh tests/consume/run.sh)
+    foreach(script ${checks})
+        get_filename_component(name ${script} NAME_WE)
+        set(label check)
+        if(name STREQUAL "run")
+            set(name consume)
+            set(label consume)
+        endif()
+        add_test(NAME ${name} COMMAND bash ${script})
+        gyre_test_properties(${name} ${label})
+        set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+            "GYRE_SOURCE=${PROJECT_SOURCE_DIR}" "GYRE_BUILD=${PROJECT_BINARY_DIR}"
+            "GYRE_STATIC=$<TARGET_FILE:gyre_static>" "GYRE_SHARED=$<TARGET_FILE:gyre>"
+            "CC=${CMAKE_C_COMPILER}" "CMAKE=${CMAKE_COMMAND}")
+    endforeach()
+    find_package(Python3 COMPONENTS Interpreter)
+    if(Python3_FOUND)
+        add_test(NAME tidy_test
+            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tidy/test_tidy.py)
+        gyre_test_properties(tidy_test check)
+    endif()
+endif()
