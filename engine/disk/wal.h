@@ -38,11 +38,10 @@
 enum gy_wal_class { GY_WAL_DURABLE, GY_WAL_BUFFERED };
 
 enum gy_group_state {
-    GY_GROUP_FREE,
     GY_GROUP_OPEN,     /* commits are being added */
     GY_GROUP_CLOSED,   /* waits for the writer */
     GY_GROUP_WRITING,
-    GY_GROUP_WRITTEN   /* its buffer is free again; it waits for the sync or for those before it */
+    GY_GROUP_WRITTEN   /* its buffer is free again; it waits for those before it, or for a sync */
 };
 
 struct gy_wal_group {
@@ -52,13 +51,14 @@ struct gy_wal_group {
     uint32_t used;           /* payload bytes */
     uint32_t record_count;
     uint8_t flags;           /* GY_FRAME_PART and so on */
-    bool sync_wanted;        /* holds a DURABLE commit, or a sync was asked for */
+    bool sync_wanted;        /* holds a DURABLE commit */
     bool dsync;              /* was written with DSYNC */
     uint64_t sequence_first;
-    uint64_t sequence_last;
+    uint64_t sequence_last;  /* sequence_first - 1 while it ends no commit */
     uint64_t opened_ns;
     uint64_t offset;         /* in its log, once sealed */
     uint32_t span;
+    uint32_t written;        /* bytes of span, when a transfer came back short */
     struct gy_req req;
     struct gy_waitq waiters; /* commits of this group that are not answered */
 };
@@ -89,39 +89,52 @@ struct gy_wal_stats {
 struct gy_wal {
     struct gy_wal_config config;
     struct gy_stage_area stage;
+    bool has_stage;          /* group buffers outlive the process */
     struct gy_wal_group groups[GY_WAL_GROUP_COUNT_MAX]; /* ring in log order: [head, tail) are in use */
     uint64_t group_head;
-    uint64_t group_tail;
-    uint32_t group_count;    /* buffers */
+    uint64_t group_tail;     /* the group at tail - 1 may be OPEN; all before it are not */
+    uint64_t group_submit;   /* first one that is not WRITING or WRITTEN */
+    uint64_t free_buffers;   /* bit i: buffer i of the stage area is free */
     uint32_t group_payload_max;
     uint32_t in_flight;      /* frame writes */
+    uint64_t pending_bytes;  /* of groups that have no place in a log yet */
+
     struct gy_file slots[GY_WAL_SLOT_MAX];
     bool slot_exists[GY_WAL_SLOT_MAX];
     bool slot_ready[GY_WAL_SLOT_MAX];           /* zero-filled, synced, open, no log in it */
-    struct gy_wal_log logs[GY_WAL_SLOT_MAX];    /* ascending; the last is the current one */
+    struct gy_wal_log logs[GY_WAL_SLOT_MAX];    /* ascending; the last is the current one once started */
     uint32_t log_count;
-    uint64_t offset;         /* next frame in the current log */
-    uint64_t durable_offset; /* everything of the current log below it is durable */
-    uint64_t written_offset; /* ... has been written */
-    uint64_t sync_to;        /* of the fdatasync in flight; 0 = none */
-    struct gy_req sync_req;
-    uint64_t unsynced_since_ns;
+    bool started;            /* there is a current log */
+
+    uint64_t offset;         /* of the next frame in the current log */
+    uint64_t written_offset; /* every frame below it has been written */
+    uint64_t durable_offset; /* ... is durable */
+    uint64_t plain_end;      /* end of the last frame written without DSYNC */
     uint64_t sequence_next;  /* of the next commit */
-    uint64_t answered;       /* sequence: everything at or below it is answered, or may be */
+    uint64_t written_sequence; /* last commit below written_offset */
+    uint64_t durable_sequence;
+    uint64_t answered;       /* everything at or below it is answered, or may be: the published sequence */
+    uint64_t sync_target;    /* make everything up to here durable without delay */
+    uint64_t unsynced_since_ns; /* age of the oldest commit that is not durable; 0 = none */
+
+    struct gy_req sync_req;
+    bool sync_in_flight;
+    uint64_t sync_offset;    /* what the sync in flight will have made durable */
+    uint64_t sync_sequence;
+    uint64_t sync_started_ns;
+
     bool large;              /* a commit is being cut into parts: others wait */
-    bool sync_all;           /* somebody asked for everything to be durable */
     bool closing;
-    bool room_wanted;        /* no slot is free: the owner should flush the oldest memtable */
+    bool room_wanted;        /* slots run short: the owner should flush the oldest memtable */
     gyre_status poison;
     struct gyre_error poison_error;
-    struct gy_co *writer;
-    bool writer_done;
-    struct gy_co *slot_maker;
-    bool slot_maker_busy;
     gyre_status slot_status; /* why no slot could be made (a full disk), OK otherwise */
-    struct gy_waitq space;   /* waiting for a free group, or for the end of a large commit */
+    struct gyre_error slot_error;
+    struct gy_co *writer;    /* NULL: not running */
+    bool slot_maker_busy;
+    struct gy_waitq space;   /* waiting for a group buffer, or for the end of a large commit */
     struct gy_waitq events;  /* answered moved, room_wanted set, poisoned: the owner looks */
-    struct gy_waitq idle;    /* waiting for drain */
+    struct gy_waitq synced;  /* durable_sequence moved, poisoned, writer or slot maker ended */
     struct gy_wal_stats stats;
 };
 
@@ -130,8 +143,7 @@ GYRE_NODISCARD gyre_status gy_wal_init(struct gy_wal *wal, const struct gy_wal_c
                                        const struct gy_wal_log *logs, uint32_t log_count,
                                        const bool *slot_exists, uint64_t sequence_next);
 
-/* Make staging memory and start a new log whose first frame names the exact end of the previous one; append `staged` commits (payload
- * bytes of frames, may be empty) and make them durable; then record the log and the stage in the manifest. Starts the writer. */
+/* What a killed process left in staging, checked and counted by recovery. */
 struct gy_wal_staged {
     struct gyre_slice payload; /* commits, or a part of one */
     uint8_t flags;
@@ -139,6 +151,9 @@ struct gy_wal_staged {
     uint64_t sequence_first;
     uint64_t sequence_last;
 };
+
+/* Make staging memory and start a new log whose first frame names the exact end of the previous one; append the
+ * `staged` groups to it and make them durable; then record log and stage in the manifest. Starts the writer. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end,
                                                           const struct gy_wal_staged *staged,
                                                           uint32_t staged_count);
@@ -150,8 +165,15 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_reserve(struct gy_wal *wal, 
 bool gy_wal_try_reserve(struct gy_wal *wal, size_t size);
 
 /* Copy the commit into the log: takes `count` sequences, *ret_sequence is the first. Does not suspend (W7). */
-struct gy_wal_group *gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
-                                   enum gy_wal_class klass, uint64_t *ret_sequence);
+void gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
+                   enum gy_wal_class klass, uint64_t *ret_sequence);
+
+/* The largest commit that a log of this slot size takes (bytes of operations). */
+static inline uint64_t
+gy_wal_commit_max(uint64_t slot_size)
+{
+    return slot_size / 4 * 3 - 65536u;
+}
 
 /* A commit too large for one group (gy_wal_is_large): does reserve and append itself. */
 bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
@@ -165,10 +187,31 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_answer(struct gy_wal *wal, u
 /* Make all commits appended so far durable. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_sync(struct gy_wal *wal);
 
+/* Staging memory: *ret_id is what the manifest should record (zeros: none). */
+void gy_wal_stage_id(const struct gy_wal *wal, uint64_t ret_id[2], uint64_t ret_boot_id[2]);
+
 /* First log that holds a commit with a sequence above `flushed`; what FLUSHED.log_min says. */
 uint64_t gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed);
 /* The manifest says that logs below `log_min` are not needed (durably): their slots are free. */
 void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
+
+/* Shared by wal*.c. */
+
+/* Where the frames of a log end at the latest: a page is kept for the end record and one for the slot's mark. */
+static inline uint64_t
+gy_wal_log_end(const struct gy_wal *wal)
+{
+    return wal->config.slot_size - 2 * 4096u;
+}
+
+struct gy_wal_group *gy_wal_group_at(struct gy_wal *wal, uint64_t position);
+void gy_wal_kick(struct gy_wal *wal);
+void gy_wal_poison(struct gy_wal *wal, gyre_status status);
+void gy_wal_advance(struct gy_wal *wal);
+void gy_wal_writer_main(void *arg);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
+void gy_wal_want_slot(struct gy_wal *wal);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_end_record(struct gy_wal *wal);
 
 uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
 /* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */

@@ -1,0 +1,526 @@
+/* wal.c - the log's front: groups, staging of commits, answers. The writer is wal_writer.c, slots and switching are
+ * wal_slot.c. Rules W1..W7 in wal.h.
+ */
+#include "engine/disk/wal.h"
+
+#include "engine/codec/coding.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/fail.h"
+
+#include "io/base/ban.h"
+
+
+
+
+static struct gy_sched *
+sched_of(const struct gy_wal *wal)
+{
+    return &wal->config.loop->sched;
+}
+
+struct gy_wal_group *
+gy_wal_group_at(struct gy_wal *wal, uint64_t position)
+{
+    gy_assert(position >= wal->group_head && position < wal->group_tail);
+    return &wal->groups[position % GY_WAL_GROUP_COUNT_MAX];
+}
+
+gyre_status
+gy_wal_init(struct gy_wal *wal, const struct gy_wal_config *config, const struct gy_wal_log *logs,
+            uint32_t log_count, const bool *slot_exists, uint64_t sequence_next)
+{
+    memset(wal, 0, sizeof(*wal));
+    wal->config = *config;
+    gy_assert(log_count <= GY_WAL_SLOT_MAX);
+    memcpy(wal->logs, logs, log_count * sizeof(*logs));
+    wal->log_count = log_count;
+    for (uint32_t i = 0; i < GY_WAL_SLOT_MAX; i++) {
+        wal->slots[i] = (struct gy_file)GY_FILE_CLOSED;
+        wal->slot_exists[i] = slot_exists[i];
+    }
+    wal->sequence_next = sequence_next;
+    wal->written_sequence = sequence_next - 1;
+    wal->durable_sequence = sequence_next - 1;
+    wal->answered = sequence_next - 1;
+    gy_waitq_init(&wal->space);
+    gy_waitq_init(&wal->events);
+    gy_waitq_init(&wal->synced);
+    return GYRE_OK;
+}
+
+void
+gy_wal_stage_id(const struct gy_wal *wal, uint64_t ret_id[2], uint64_t ret_boot_id[2])
+{
+    struct gy_world *world = wal->config.loop->world;
+
+    memset(ret_id, 0, 2 * sizeof(uint64_t));
+    memset(ret_boot_id, 0, 2 * sizeof(uint64_t));
+    if (wal->has_stage) {
+        ret_id[0] = wal->stage.memory.id[0];
+        ret_id[1] = wal->stage.memory.id[1];
+        world->ops->boot_id(world, ret_boot_id);
+    }
+}
+
+/* ---- Groups ---- */
+
+static struct gy_wal_group *
+open_group(struct gy_wal *wal)
+{
+    struct gy_wal_group *group;
+
+    if (wal->group_tail == wal->group_head) {
+        return NULL;
+    }
+    group = gy_wal_group_at(wal, wal->group_tail - 1);
+    return group->state == GY_GROUP_OPEN ? group : NULL;
+}
+
+static void
+close_group(struct gy_wal *wal)
+{
+    struct gy_wal_group *group = open_group(wal);
+
+    if (group != NULL) {
+        group->state = GY_GROUP_CLOSED;
+        gy_wal_kick(wal);
+    }
+}
+
+/* NULL: all buffers, or all places in the ring, are in use. */
+static struct gy_wal_group *
+start_group(struct gy_wal *wal, uint8_t flags)
+{
+    struct gy_wal_group *group;
+    uint32_t index;
+
+    gy_assert(open_group(wal) == NULL);
+    if (wal->free_buffers == 0 || wal->group_tail - wal->group_head == GY_WAL_GROUP_COUNT_MAX) {
+        return NULL;
+    }
+    index = (uint32_t)__builtin_ctzll(wal->free_buffers);
+    wal->free_buffers &= ~(1ull << index);
+    group = &wal->groups[wal->group_tail % GY_WAL_GROUP_COUNT_MAX];
+    memset(group, 0, sizeof(*group));
+    group->state = GY_GROUP_OPEN;
+    group->index = index;
+    group->buffer = gy_stage_buffer(&wal->stage, index);
+    group->flags = flags;
+    group->sequence_first = wal->sequence_next;
+    group->sequence_last = wal->sequence_next - 1;
+    group->opened_ns = gy_loop_now(wal->config.loop);
+    gy_waitq_init(&group->waiters);
+    wal->group_tail++;
+    wal->pending_bytes += GY_FRAME_HEADER_SIZE;
+    gy_stage_open_group(&wal->stage, index, group->sequence_first, flags);
+    gy_wal_kick(wal); /* it has to watch the group's age */
+    return group;
+}
+
+void
+gy_wal_kick(struct gy_wal *wal)
+{
+    if (wal->writer != NULL) {
+        gy_wake(wal->writer);
+    }
+}
+
+/* ---- Answers ---- */
+
+void
+gy_wal_poison(struct gy_wal *wal, gyre_status status)
+{
+    gy_assert(status != GYRE_OK);
+    if (wal->poison == GYRE_OK) {
+        wal->poison = status;
+        wal->poison_error = *gy_sched_error(sched_of(wal));
+    }
+    for (uint64_t i = wal->group_head; i < wal->group_tail; i++) {
+        gy_waitq_wake_all(&gy_wal_group_at(wal, i)->waiters);
+    }
+    gy_waitq_wake_all(&wal->space);
+    gy_waitq_wake_all(&wal->events);
+    gy_waitq_wake_all(&wal->synced);
+}
+
+static bool
+is_answerable(const struct gy_wal *wal, const struct gy_wal_group *group)
+{
+    if (group->sync_wanted) {
+        return wal->durable_sequence >= group->sequence_last;
+    }
+    return wal->has_stage || group->state == GY_GROUP_WRITTEN;
+}
+
+/* Publish in log order, wake those who are answered, retire groups that nobody needs. */
+void
+gy_wal_advance(struct gy_wal *wal)
+{
+    const uint64_t answered_old = wal->answered;
+
+    for (uint64_t i = wal->group_head; i < wal->group_tail; i++) {
+        struct gy_wal_group *group = gy_wal_group_at(wal, i);
+
+        if (group->sequence_last < group->sequence_first) {
+            continue; /* a part that ends no commit */
+        }
+        if (!is_answerable(wal, group)) {
+            break;
+        }
+        if (group->sequence_last > wal->answered) {
+            wal->answered = group->sequence_last;
+        }
+    }
+    for (uint64_t i = wal->group_head; i < wal->group_tail; i++) {
+        struct gy_wal_group *group = gy_wal_group_at(wal, i);
+
+        if (group->sequence_first > wal->answered) {
+            break;
+        }
+        gy_waitq_wake_all(&group->waiters);
+    }
+    while (wal->group_head < wal->group_submit) {
+        struct gy_wal_group *group = gy_wal_group_at(wal, wal->group_head);
+
+        if (group->state != GY_GROUP_WRITTEN || wal->answered < group->sequence_last) {
+            break;
+        }
+        wal->group_head++;
+        gy_waitq_wake_all(&wal->space);
+    }
+    if (wal->answered != answered_old) {
+        gy_waitq_wake_all(&wal->events);
+    }
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence)
+{
+    while (wal->answered < sequence) {
+        struct gy_wal_group *group = NULL;
+
+        if (wal->poison != GYRE_OK) {
+            return gy_fail(sched_of(wal), GYRE_IO,
+                           "the log could not be written; whether this write is kept is known only "
+                           "after the store is reopened (%s)",
+                           wal->poison_error.text);
+        }
+        for (uint64_t i = wal->group_head; i < wal->group_tail && group == NULL; i++) {
+            struct gy_wal_group *candidate = gy_wal_group_at(wal, i);
+
+            if (candidate->sequence_last >= sequence) {
+                group = candidate;
+            }
+        }
+        gy_assert(group != NULL); /* what is not answered is in a group */
+        gy_waitq_await(sched_of(wal), &group->waiters);
+    }
+    return GYRE_OK;
+}
+
+/* ---- Appending ---- */
+
+static uint64_t
+unsynced_bytes(const struct gy_wal *wal)
+{
+    return wal->offset - wal->durable_offset + wal->pending_bytes;
+}
+
+bool
+gy_wal_is_large(const struct gy_wal *wal, size_t size)
+{
+    return size + GY_VARINT64_MAX > wal->group_payload_max;
+}
+
+/* Room in the open group for `need` bytes, opening another one if need be. */
+static bool
+make_room(struct gy_wal *wal, uint32_t need)
+{
+    struct gy_wal_group *group = open_group(wal);
+
+    if (group != NULL && wal->group_payload_max - group->used >= need) {
+        return true;
+    }
+    if (unsynced_bytes(wal) >= wal->config.buffer_size) {
+        wal->sync_target = wal->sequence_next - 1; /* W2: no more than that may be lost */
+        close_group(wal);
+        gy_wal_kick(wal);
+        return false;
+    }
+    close_group(wal);
+    return start_group(wal, 0) != NULL;
+}
+
+/* Is there log space for `size` more bytes, so that what is staged can be written? A commit is refused before it is staged when the
+ * disk is full, never after. The next slot counts whole: it is made ahead. */
+static bool
+has_log_room(const struct gy_wal *wal, uint64_t size)
+{
+    const uint64_t groups = wal->group_tail - wal->group_submit + 2;
+    const uint64_t frame_overhead = size / wal->group_payload_max + 2;
+    const uint64_t need = wal->pending_bytes + size + (groups + frame_overhead) * GY_PAGE;
+
+    if (gy_wal_log_end(wal) - wal->offset >= need) {
+        return true;
+    }
+    for (uint32_t i = 0; i < GY_WAL_SLOT_MAX; i++) {
+        if (wal->slot_ready[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+gy_wal_try_reserve(struct gy_wal *wal, size_t size)
+{
+    gy_assert(!gy_wal_is_large(wal, size));
+    return wal->poison == GYRE_OK && !wal->large && !wal->closing && has_log_room(wal, size) &&
+           make_room(wal, (uint32_t)(size + GY_VARINT64_MAX));
+}
+
+static gyre_status
+refusal(struct gy_wal *wal)
+{
+    if (wal->poison != GYRE_OK) {
+        return gy_fail(sched_of(wal), GYRE_READ_ONLY,
+                       "the log failed, reopen the store to write again (%s)",
+                       wal->poison_error.text);
+    }
+    if (wal->closing) {
+        return gy_fail(sched_of(wal), GYRE_CLOSED, "the store is closing");
+    }
+    return GYRE_OK;
+}
+
+/* No log space: told when the disk is full, else (logs are kept by memtables) waited for. */
+static gyre_status
+room_refusal(struct gy_wal *wal, size_t size)
+{
+    const gyre_status status = refusal(wal);
+
+    if (status != GYRE_OK || wal->large || has_log_room(wal, size)) {
+        return status;
+    }
+    gy_wal_want_slot(wal);
+    if (wal->slot_status == GYRE_OK) {
+        return GYRE_OK;
+    }
+    *gy_sched_error(sched_of(wal)) = wal->slot_error;
+    return wal->slot_status;
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_reserve(struct gy_wal *wal, size_t size)
+{
+    while (!gy_wal_try_reserve(wal, size)) {
+        const gyre_status status = room_refusal(wal, size);
+
+        if (status != GYRE_OK) {
+            return status;
+        }
+        gy_waitq_await(sched_of(wal), &wal->space);
+    }
+    return GYRE_OK;
+}
+
+static void
+note_unsynced(struct gy_wal *wal, enum gy_wal_class klass, struct gy_wal_group *group)
+{
+    if (wal->unsynced_since_ns == 0) {
+        wal->unsynced_since_ns = group->opened_ns;
+    }
+    if (klass == GY_WAL_DURABLE) {
+        group->sync_wanted = true;
+        if (wal->sync_target < group->sequence_first) {
+            gy_wal_kick(wal); /* once a group */
+        }
+        wal->sync_target = group->sequence_last;
+    }
+}
+
+void
+gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
+              enum gy_wal_class klass, uint64_t *ret_sequence)
+{
+    struct gy_wal_group *group = open_group(wal);
+    uint8_t *start;
+    uint8_t *at;
+
+    gy_assert(group != NULL && count > 0);
+    gy_assert(wal->group_payload_max - group->used >= operations.size + GY_VARINT64_MAX);
+    start = group->buffer + GY_FRAME_HEADER_SIZE + group->used;
+    at = gy_put_varint(start, operations.size);
+    memcpy(at, operations.data, operations.size);
+    at += operations.size;
+    group->used += (uint32_t)(at - start);
+    wal->pending_bytes += (uint64_t)(at - start);
+    group->record_count++;
+    *ret_sequence = wal->sequence_next;
+    wal->sequence_next += count;
+    group->sequence_last = wal->sequence_next - 1;
+    gy_stage_commit(&wal->stage, group->index, group->used, group->record_count,
+                    group->sequence_last);
+    note_unsynced(wal, klass, group);
+    if (group->used >= wal->group_payload_max / 2 || !wal->has_stage) {
+        gy_wal_kick(wal);
+    }
+    gy_wal_advance(wal);
+}
+
+/* One part of a large commit into a group of its own. */
+static GY_SUSPENDS gyre_status
+await_part(struct gy_wal *wal, struct gyre_slice part, uint8_t flags, struct gy_wal_group **ret_group)
+{
+    struct gy_wal_group *group;
+
+    close_group(wal);
+    while ((group = start_group(wal, flags)) == NULL) {
+        if (wal->poison != GYRE_OK) {
+            return refusal(wal);
+        }
+        gy_wal_kick(wal);
+        gy_waitq_await(sched_of(wal), &wal->space);
+    }
+    memcpy(group->buffer + GY_FRAME_HEADER_SIZE, part.data, part.size);
+    group->used = (uint32_t)part.size;
+    wal->pending_bytes += part.size;
+    *ret_group = group;
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_parts(struct gy_wal *wal, struct gyre_slice commit, uint32_t count, enum gy_wal_class klass,
+            uint64_t *ret_sequence)
+{
+    const uint8_t *bytes = commit.data;
+    struct gy_wal_group *group = NULL;
+
+    for (size_t at = 0; at < commit.size;) {
+        const size_t size = (size_t)gy_min_u64(commit.size - at, wal->group_payload_max);
+        const bool last = at + size == commit.size;
+        const uint8_t flags = (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) |
+                                        (last ? GY_FRAME_LAST : 0));
+        const gyre_status status =
+            await_part(wal, gyre_slice(bytes + at, size), flags, &group);
+
+        if (status != GYRE_OK) {
+            return status; /* poisoned: its parts are a torn tail */
+        }
+        if (last) {
+            group->record_count = 1;
+            *ret_sequence = wal->sequence_next;
+            wal->sequence_next += count;
+            group->sequence_last = wal->sequence_next - 1;
+        }
+        gy_stage_commit(&wal->stage, group->index, group->used, group->record_count,
+                        group->sequence_last);
+        at += size;
+    }
+    gy_assert(group != NULL);
+    note_unsynced(wal, klass, group);
+    close_group(wal); /* a part shares its frame with nothing */
+    gy_wal_advance(wal);
+    return GYRE_OK;
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_append_large(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
+                          enum gy_wal_class klass, uint64_t *ret_sequence)
+{
+    struct gy_heap *heap = &wal->config.loop->heap;
+    gyre_status status = GYRE_OK;
+    uint8_t *commit;
+    uint8_t *at;
+
+    gy_assert(operations.size <= gy_wal_commit_max(wal->config.slot_size));
+    status = room_refusal(wal, operations.size);
+    while (status == GYRE_OK && (wal->large || !has_log_room(wal, operations.size))) {
+        gy_waitq_await(sched_of(wal), &wal->space);
+        status = room_refusal(wal, operations.size);
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    commit = gy_heap_alloc(heap, operations.size + GY_VARINT64_MAX, GY_MEM_CALL);
+    if (commit == NULL) {
+        return gy_fail(sched_of(wal), GYRE_NO_MEMORY, "no memory for a batch of %zu bytes",
+                       operations.size);
+    }
+    at = gy_put_varint(commit, operations.size);
+    memcpy(at, operations.data, operations.size);
+    wal->large = true;
+    status = await_parts(wal, gyre_slice(commit, (size_t)(at - commit) + operations.size), count,
+                         klass, ret_sequence);
+    wal->large = false;
+    gy_waitq_wake_all(&wal->space);
+    gy_heap_free(heap, commit);
+    return status;
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_sync(struct gy_wal *wal)
+{
+    const uint64_t target = wal->sequence_next - 1;
+
+    if (wal->sync_target < target) {
+        wal->sync_target = target;
+    }
+    gy_wal_kick(wal);
+    while (wal->durable_sequence < target) {
+        if (wal->poison != GYRE_OK) {
+            *gy_sched_error(sched_of(wal)) = wal->poison_error;
+            return wal->poison;
+        }
+        gy_waitq_await(sched_of(wal), &wal->synced);
+    }
+    return GYRE_OK;
+}
+
+/* ---- Logs that are needed ---- */
+
+uint64_t
+gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed)
+{
+    for (uint32_t i = wal->log_count; i > 0; i--) {
+        if (wal->logs[i - 1].sequence_first <= flushed + 1) {
+            return wal->logs[i - 1].number;
+        }
+    }
+    return wal->log_count > 0 ? wal->logs[0].number : 0;
+}
+
+uint64_t
+gy_wal_live_bytes(const struct gy_wal *wal)
+{
+    if (wal->log_count == 0) {
+        return 0;
+    }
+    return (wal->log_count - 1) * wal->config.slot_size + wal->offset;
+}
+
+uint64_t
+gy_wal_oldest_sequence(const struct gy_wal *wal)
+{
+    return wal->log_count > 0 ? wal->logs[0].sequence_first : wal->sequence_next;
+}
+
+void
+gy_log_mark_encode(uint8_t target[GY_LOG_MARK_SIZE], uint64_t manifest_number,
+                   uint64_t manifest_end)
+{
+    gy_put_u64(target, manifest_number);
+    gy_put_u64(target + 8, manifest_end);
+}
+
+bool
+gy_log_mark_decode(struct gyre_slice payload, uint64_t *ret_manifest_number,
+                   uint64_t *ret_manifest_end)
+{
+    struct gy_reader reader = gy_reader_of(payload.data, payload.size);
+
+    *ret_manifest_number = gy_read_u64(&reader);
+    *ret_manifest_end = gy_read_u64(&reader);
+    return gy_reader_is_done(&reader);
+}

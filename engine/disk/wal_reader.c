@@ -1,0 +1,374 @@
+/* wal_reader.c - reading logs; rules X1..X5 in wal_reader.h. */
+#include "engine/disk/wal_reader.h"
+
+#include "engine/codec/coding.h"
+#include "engine/disk/wal.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/fail.h"
+
+#include "io/base/ban.h"
+
+/* A window of the file; grows to a whole frame when one is longer. */
+#define WINDOW_SIZE (2u * GY_FRAME_SIZE_MAX)
+#define READ_CHUNK (256u * 1024u)
+
+struct window {
+    uint8_t *bytes;
+    uint64_t start; /* offset in the file of bytes[0] */
+    uint64_t size;  /* valid bytes */
+    uint64_t file_size;
+};
+
+/* At least `want` bytes (or what the file has) at `offset`. */
+static GY_SUSPENDS gyre_status
+await_fill(struct gy_loop *loop, const struct gy_file *file, struct window *window,
+           uint64_t offset, uint64_t want)
+{
+    if (offset >= window->start && offset - window->start <= window->size &&
+        (window->start + window->size - offset >= want ||
+         window->start + window->size >= window->file_size)) {
+        return GYRE_OK;
+    }
+    window->start = gy_align_down(offset, GY_PAGE);
+    window->size = 0;
+    while (window->size < WINDOW_SIZE && window->start + window->size < window->file_size) {
+        uint32_t got = 0;
+        const gyre_status status = gy_file_await_read_some(
+            loop, file, GY_IO_META, window->bytes + window->size, READ_CHUNK,
+            window->start + window->size, &got);
+
+        if (status != GYRE_OK) {
+            return status;
+        }
+        window->size += got;
+        if (got < READ_CHUNK) {
+            break;
+        }
+    }
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS enum gy_frame_result
+await_frame(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
+            uint64_t number, uint64_t offset, struct gy_frame *ret_frame, const uint8_t **ret_bytes,
+            gyre_status *ret_status)
+{
+    const struct gy_frame_place place = {
+        .store_id = reader->store_id, .file_number = number, .offset = offset};
+
+    *ret_status = await_fill(reader->loop, file, window, offset, GY_FRAME_SIZE_MAX);
+    if (*ret_status != GYRE_OK || offset >= window->start + window->size) {
+        return GY_FRAME_NONE;
+    }
+    *ret_bytes = window->bytes + (offset - window->start);
+    return gy_frame_open(*ret_bytes, (size_t)(window->start + window->size - offset), &place,
+                         ret_frame);
+}
+
+/* ---- Commits ---- */
+
+static gyre_status
+deliver(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+        struct gyre_slice operations, uint64_t sequence_first, uint64_t *ret_sequence_next)
+{
+    uint32_t count = 0;
+    gyre_status status = gy_operations_count(operations, &count);
+
+    if (status == GYRE_OK && count == 0) {
+        status = GYRE_CORRUPT;
+    }
+    if (status != GYRE_OK) {
+        return gy_fail_at(&reader->loop->sched, status, file_name, offset, 0,
+                          status == GYRE_UNSUPPORTED
+                              ? "an operation of a newer version of Gyre"
+                              : "a commit that does not decode; run 'gyre salvage'");
+    }
+    status = reader->commit(reader->arg, operations, sequence_first, count);
+    reader->record_count += count;
+    *ret_sequence_next = sequence_first + count;
+    return status;
+}
+
+static gyre_status
+add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+         struct gyre_slice payload, uint8_t flags, uint64_t sequence_first)
+{
+    struct gy_sched *sched = &reader->loop->sched;
+
+    if ((flags & GY_FRAME_FIRST) != 0) {
+        reader->part_size = 0;
+        reader->part_sequence = sequence_first;
+    }
+    if (reader->part_sequence != sequence_first ||
+        ((flags & GY_FRAME_FIRST) == 0 && reader->part_size == 0)) {
+        return gy_fail_at(sched, GYRE_CORRUPT, file_name, offset, 0,
+                          "a part of a commit whose beginning is missing; run 'gyre salvage'");
+    }
+    if (payload.size > GYRE_BATCH_SIZE_MAX + GYRE_BATCH_SIZE_MAX / 2 - reader->part_size) {
+        return gy_fail_at(sched, GYRE_CORRUPT, file_name, offset, 0,
+                          "a commit that is larger than any batch may be");
+    }
+    if (reader->part_size + payload.size > reader->part_capacity) {
+        const size_t capacity = (reader->part_size + payload.size) * 2;
+        uint8_t *part =
+            gy_heap_realloc(&reader->loop->heap, reader->part, capacity, GY_MEM_CALL);
+
+        if (part == NULL) {
+            return gy_fail(sched, GYRE_NO_MEMORY, "no memory to put a large commit together");
+        }
+        reader->part = part;
+        reader->part_capacity = capacity;
+    }
+    memcpy(reader->part + reader->part_size, payload.data, payload.size);
+    reader->part_size += payload.size;
+    return GYRE_OK;
+}
+
+/* Commits of [payload], each varint size + operations. */
+static gyre_status
+deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+            struct gyre_slice payload, uint64_t *sequence, uint32_t *ret_record_count)
+{
+    struct gy_reader bytes = gy_reader_of(payload.data, payload.size);
+
+    while (bytes.at < bytes.end && !bytes.failed) {
+        const struct gyre_slice operations = gy_read_string(&bytes, payload.size);
+        gyre_status status;
+
+        if (bytes.failed) {
+            break;
+        }
+        status = deliver(reader, file_name, offset, operations, *sequence, sequence);
+        if (status != GYRE_OK) {
+            return status;
+        }
+        (*ret_record_count)++;
+    }
+    if (bytes.failed) {
+        return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
+                          "a commit that does not decode; run 'gyre salvage'");
+    }
+    return GYRE_OK;
+}
+
+gyre_status
+gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+                      struct gyre_slice payload, uint8_t flags, uint64_t sequence_first,
+                      uint32_t *ret_record_count, uint64_t *ret_sequence_last)
+{
+    uint64_t sequence = sequence_first;
+    gyre_status status = GYRE_OK;
+
+    *ret_record_count = 0;
+    if (reader->sequence_next != 0 && sequence_first != reader->sequence_next && !reader->lenient) {
+        return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
+                          "sequence %llu where %llu was expected: commits are missing; run 'gyre "
+                          "salvage'",
+                          (unsigned long long)sequence_first,
+                          (unsigned long long)reader->sequence_next);
+    }
+    if ((flags & GY_FRAME_PART) != 0) {
+        status = add_part(reader, file_name, offset, payload, flags, sequence_first);
+        if (status == GYRE_OK && (flags & GY_FRAME_LAST) != 0) {
+            const struct gyre_slice whole = gyre_slice(reader->part, reader->part_size);
+
+            reader->part_size = 0;
+            status = deliver_all(reader, file_name, offset, whole, &sequence, ret_record_count);
+            if (status == GYRE_OK && *ret_record_count != 1) {
+                status = gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
+                                    "parts that are not one commit");
+            }
+        }
+    } else {
+        reader->part_size = 0; /* parts without an end: their writer failed or died */
+        status = deliver_all(reader, file_name, offset, payload, &sequence, ret_record_count);
+    }
+    if (status == GYRE_OK) {
+        reader->sequence_next = sequence;
+        *ret_sequence_last = sequence - 1;
+    }
+    return status;
+}
+
+void
+gy_wal_reader_fini(struct gy_wal_reader *reader)
+{
+    gy_heap_free(&reader->loop->heap, reader->part);
+    reader->part = NULL;
+}
+
+/* ---- Logs ---- */
+
+GY_SUSPENDS gyre_status
+gy_wal_await_read_start(struct gy_loop *loop, const struct gy_file *file, uint64_t store_id,
+                        uint64_t number, struct gy_log_start *ret_start)
+{
+    uint8_t *page = gy_heap_map(&loop->heap, GY_PAGE, GY_MEM_BUFFERS);
+    struct gy_frame_place place = {.store_id = store_id, .file_number = number};
+    struct gy_frame frame;
+    uint32_t got = 0;
+    enum gy_frame_result result;
+    gyre_status status;
+
+    if (page == NULL) {
+        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log");
+    }
+    status = gy_file_await_read_some(loop, file, GY_IO_META, page, GY_PAGE, 0, &got);
+    if (status != GYRE_OK) {
+        goto out;
+    }
+    if (number == 0 && got >= GY_FRAME_HEADER_SIZE) {
+        place.file_number = gy_get_u64(page + 48); /* the checksum proves it */
+    }
+    result = gy_frame_open(page, got, &place, &frame);
+    if (result == GY_FRAME_UNSUPPORTED) {
+        status = gy_fail_at(&loop->sched, GYRE_UNSUPPORTED, file->name, 0, 0,
+                            "written by a newer version of Gyre");
+    } else if (result != GY_FRAME_OK || frame.kind != GY_FRAME_LOG_START ||
+               !gy_log_mark_decode(gyre_slice(page + GY_FRAME_HEADER_SIZE, frame.payload_size),
+                                   &ret_start->manifest_number, &ret_start->manifest_end)) {
+        status = GYRE_NOT_FOUND;
+    } else {
+        ret_start->number = frame.file_number;
+        ret_start->previous_end = frame.previous;
+        ret_start->sequence_first = frame.sequence_first;
+    }
+out:
+    gy_heap_unmap(&loop->heap, page, GY_PAGE, GY_MEM_BUFFERS);
+    return status;
+}
+
+/* Look behind a place where no frame starts: X3. */
+static GY_SUSPENDS gyre_status
+await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
+                 uint64_t number, uint64_t stop)
+{
+    uint64_t dropped_end = stop;
+
+    for (uint64_t at = stop + GY_PAGE; at < window->file_size; at += GY_PAGE) {
+        struct gy_frame frame;
+        const uint8_t *bytes;
+        gyre_status status;
+
+        if (await_frame(reader, file, window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
+            if (status != GYRE_OK) {
+                return status;
+            }
+            continue;
+        }
+        if (frame.durable_offset > stop && !reader->lenient) {
+            return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, stop, 0,
+                              "a damaged frame that was durable; run 'gyre salvage'");
+        }
+        dropped_end = at + gy_frame_span(frame.payload_size);
+    }
+    reader->tail_dropped_bytes += dropped_end - stop;
+    return GYRE_OK; /* parts of a commit stay: the rest may be in staging */
+}
+
+static gyre_status
+take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struct gy_frame *frame,
+           const uint8_t *bytes, uint64_t offset, struct gy_log_result *result)
+{
+    const struct gyre_slice payload =
+        gyre_slice(bytes + GY_FRAME_HEADER_SIZE, frame->payload_size);
+    struct gy_sched *sched = &reader->loop->sched;
+    uint32_t record_count = 0;
+    uint64_t sequence_last = 0;
+    gyre_status status;
+
+    if (frame->kind == GY_FRAME_LOG_START && offset == 0) {
+        return GYRE_OK;
+    }
+    if (frame->kind == GY_FRAME_LOG_END) {
+        if (!gy_log_mark_decode(payload, &result->manifest_number, &result->manifest_end)) {
+            return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
+                              "an end record that does not decode");
+        }
+        result->clean = true;
+        return GYRE_OK;
+    }
+    if (frame->kind != GY_FRAME_COMMITS) {
+        return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
+                          "a frame that does not belong into a log");
+    }
+    status = gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags,
+                                   frame->sequence_first, &record_count, &sequence_last);
+    if (status == GYRE_OK &&
+        (record_count != frame->record_count || sequence_last != frame->sequence_last)) {
+        status = gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
+                            "a frame whose commits are not those that its header counts");
+    }
+    return status;
+}
+
+static GY_SUSPENDS gyre_status
+await_walk(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
+           uint64_t number, uint64_t end, struct gy_log_result *result)
+{
+    const uint64_t limit = gy_min_u64(end, window->file_size);
+    uint64_t offset = 0;
+
+    while (offset < limit && !result->clean) {
+        struct gy_frame frame;
+        const uint8_t *bytes;
+        gyre_status status;
+        const enum gy_frame_result found =
+            await_frame(reader, file, window, number, offset, &frame, &bytes, &status);
+
+        if (status != GYRE_OK) {
+            return status;
+        }
+        if (found == GY_FRAME_UNSUPPORTED || found == GY_FRAME_CORRUPT) {
+            return gy_fail_at(&reader->loop->sched,
+                              found == GY_FRAME_CORRUPT ? GYRE_CORRUPT : GYRE_UNSUPPORTED,
+                              file->name, offset, 0, "a frame that this version cannot read");
+        }
+        if (found == GY_FRAME_NONE) {
+            break;
+        }
+        status = take_frame(reader, file, &frame, bytes, offset, result);
+        if (status != GYRE_OK) {
+            return status;
+        }
+        if (!result->clean) {
+            offset += gy_frame_span(frame.payload_size);
+        }
+        gy_await_turn(&reader->loop->sched);
+    }
+    result->end = offset;
+    return GYRE_OK;
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t number,
+                  uint64_t end, struct gy_log_result *ret_result)
+{
+    struct gy_loop *loop = reader->loop;
+    struct window window = {0};
+    struct gy_log_result result = {0};
+    gyre_status status = gy_file_await_size(loop, file, &window.file_size);
+
+    if (status != GYRE_OK) {
+        return status;
+    }
+    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    if (window.bytes == NULL) {
+        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
+    }
+    status = await_walk(reader, file, &window, number, end, &result);
+    if (status == GYRE_OK && end != GY_LOG_LAST && result.end != end) {
+        status = gy_fail_at(&loop->sched, GYRE_CORRUPT, file->name, result.end, 0,
+                            "a damaged frame: the log goes on to offset %llu; run 'gyre salvage'",
+                            (unsigned long long)end);
+    }
+    if (status == GYRE_OK && end == GY_LOG_LAST && !result.clean) {
+        status = await_judge_tail(reader, file, &window, number, result.end);
+    }
+    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    if (status == GYRE_OK) {
+        *ret_result = result;
+    }
+    return status;
+}

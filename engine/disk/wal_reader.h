@@ -1,0 +1,71 @@
+/* wal_reader.h - what a log says after a crash; used by recovery and salvage.
+ *
+ *   X1  Frames are read from the start; reading stops at the first place where no frame starts, or at the end record.
+ *   X2  For a log with a successor, the successor's start frame names the exact end: stopping before it is CORRUPT, and nothing past
+ *       it is delivered.
+ *   X3  For the last log, stopping is a torn tail unless a valid frame further on says that this place was durable
+ *       already (its durable_offset lies behind it): then CORRUPT. Dropped bytes are counted.
+ *   X4  Sequences go on without a gap, across logs too: CORRUPT else.
+ *   X5  A commit in parts is delivered when its LAST part is there, in a later log or in staging too. Parts
+ *       without it are dropped when another commit follows.
+ */
+#ifndef GY_WAL_READER_H
+#define GY_WAL_READER_H
+
+#include "engine/codec/batch.h"
+#include "engine/codec/frame.h"
+#include "io/file.h"
+
+struct gy_wal_reader {
+    struct gy_loop *loop;
+    const struct gy_file *dir;
+    uint64_t store_id;
+    /* Gets each commit in order: its operations, the sequence of the first. */
+    gyre_status (*commit)(void *arg, struct gyre_slice operations, uint64_t sequence_first,
+                          uint32_t count);
+    void *arg;
+    bool lenient;                /* salvage: skip damage instead of failing; X2..X4 are not demanded */
+    uint64_t sequence_next;      /* expected; 0 = take the first frame's word */
+    uint8_t *part;               /* a commit being put together */
+    size_t part_size;
+    size_t part_capacity;
+    uint64_t part_sequence;
+    uint64_t tail_dropped_bytes; /* result, X3 */
+    uint64_t record_count;       /* result: operations delivered */
+};
+
+/* What the start frame of the log in `file` says. NOT_FOUND: no log with that number starts here. `number` 0 (salvage): any. */
+struct gy_log_start {
+    uint64_t number;
+    uint64_t previous_end;
+    uint64_t sequence_first;
+    uint64_t manifest_number;
+    uint64_t manifest_end;
+};
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read_start(struct gy_loop *loop,
+                                                               const struct gy_file *file,
+                                                               uint64_t store_id, uint64_t number,
+                                                               struct gy_log_start *ret_start);
+
+struct gy_log_result {
+    uint64_t end;                /* offset behind the last frame taken */
+    bool clean;                  /* the end record is there */
+    uint64_t manifest_number;    /* of the end record */
+    uint64_t manifest_end;
+};
+
+/* Read log `number` from `file`. `end` is what its successor says (X2), or GY_LOG_LAST (X3). */
+#define GY_LOG_LAST UINT64_MAX
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *reader,
+                                                         const struct gy_file *file,
+                                                         uint64_t number, uint64_t end,
+                                                         struct gy_log_result *ret_result);
+
+/* Deliver commits of one payload (of a frame, or left in staging): X4, X5. */
+gyre_status gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name,
+                                  uint64_t offset, struct gyre_slice payload, uint8_t flags,
+                                  uint64_t sequence_first, uint32_t *ret_record_count,
+                                  uint64_t *ret_sequence_last);
+void gy_wal_reader_fini(struct gy_wal_reader *reader);
+
+#endif
