@@ -1,0 +1,197 @@
+/* arena.c - see arena.h for A1 to A3. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "io/arena.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+
+#define BUFFERS_PER_CHUNK (GY_ARENA_CHUNK / GY_BUFFER_SIZE)
+_Static_assert(GY_ARENA_CHUNK % GY_BUFFER_SIZE == 0, "A3: buffers never cross a chunk");
+
+/* An address range aligned to its chunks, so that huge pages and registration fit: map one chunk more
+ * and give the ends back. */
+static uint8_t *
+range_map(size_t size)
+{
+    const size_t mapped = size + GY_ARENA_CHUNK;
+    uint8_t *base = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t head;
+
+    if (base == MAP_FAILED) {
+        return NULL;
+    }
+    head = (size_t)(gy_align_up((uint64_t)(uintptr_t)base, GY_ARENA_CHUNK) -
+                    (uint64_t)(uintptr_t)base);
+    if (head != 0) {
+        (void)munmap(base, head);
+    }
+    if (head != GY_ARENA_CHUNK) {
+        (void)munmap(base + head + size, GY_ARENA_CHUNK - head);
+    }
+    base += head;
+    (void)madvise(base, size, MADV_DONTFORK); /* a child must not see a copy that the device misses */
+    (void)madvise(base, size, MADV_HUGEPAGE); /* advice only */
+    return base;
+}
+
+gyre_status
+gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t chunk_count,
+              uint32_t buffer_count_max)
+{
+    gy_assert(chunk_count > 0);
+    memset(arena, 0, sizeof(*arena));
+    arena->loop = loop;
+    arena->chunk_count = chunk_count;
+    arena->buffer_count_max = buffer_count_max;
+    gy_waitq_init(&arena->buffer_waiters);
+    arena->free_chunks =
+        gy_heap_alloc(&loop->heap, chunk_count * sizeof(arena->free_chunks[0]), GY_MEM_LOOP);
+    arena->free_buffers = gy_heap_alloc(
+        &loop->heap, (buffer_count_max + 1) * sizeof(arena->free_buffers[0]), GY_MEM_LOOP);
+    arena->base = range_map((size_t)chunk_count * GY_ARENA_CHUNK);
+    if (arena->free_chunks == NULL || arena->free_buffers == NULL || arena->base == NULL) {
+        gy_arena_fini(arena);
+        return GYRE_NO_MEMORY;
+    }
+    return GYRE_OK;
+}
+
+void
+gy_arena_fini(struct gy_arena *arena)
+{
+    struct gy_world *world;
+
+    if (arena->loop == NULL) {
+        return; /* zeroed */
+    }
+    gy_assert(arena->free_buffer_count == arena->buffer_count); /* A3: all are back */
+    gy_assert(gy_waitq_is_empty(&arena->buffer_waiters));
+    world = arena->loop->world;
+    if (arena->base != NULL) {
+        if (world->ops->arena_remove != NULL && arena->chunk_fresh != 0) {
+            world->ops->arena_remove(world, arena->base,
+                                     (size_t)arena->chunk_fresh * GY_ARENA_CHUNK);
+        }
+        (void)munmap(arena->base, (size_t)arena->chunk_count * GY_ARENA_CHUNK);
+    }
+    /* Chunks of buffers are charged until now; those of others were put back by their owners. */
+    gy_heap_discharge(&arena->loop->heap,
+                      gy_align_up(arena->buffer_count, BUFFERS_PER_CHUNK) / BUFFERS_PER_CHUNK *
+                          (uint64_t)GY_ARENA_CHUNK,
+                      GY_MEM_BUFFERS);
+    gy_heap_free(&arena->loop->heap, arena->free_chunks);
+    gy_heap_free(&arena->loop->heap, arena->free_buffers);
+    memset(arena, 0, sizeof(*arena));
+}
+
+/* First use: fault the pages in and offer them to the world. With huge pages that is one fault. */
+static uint8_t *
+chunk_fresh(struct gy_arena *arena)
+{
+    struct gy_world *world = arena->loop->world;
+    uint8_t *chunk = arena->base + (size_t)arena->chunk_fresh * GY_ARENA_CHUNK;
+
+    arena->chunk_fresh++;
+    for (size_t at = 0; at < GY_ARENA_CHUNK; at += GY_PAGE) {
+        ((volatile uint8_t *)chunk)[at] = 0;
+    }
+    world->ops->arena_add(world, chunk, GY_ARENA_CHUNK);
+    return chunk;
+}
+
+void *
+gy_arena_chunk_get(struct gy_arena *arena, enum gy_mem_tag tag)
+{
+    if (arena->free_count == 0 && arena->chunk_fresh == arena->chunk_count) {
+        return NULL;
+    }
+    if (!gy_heap_charge(&arena->loop->heap, GY_ARENA_CHUNK, tag)) {
+        return NULL;
+    }
+    if (arena->free_count != 0) {
+        arena->free_count--;
+        return arena->base + (size_t)arena->free_chunks[arena->free_count] * GY_ARENA_CHUNK;
+    }
+    return chunk_fresh(arena);
+}
+
+void
+gy_arena_chunk_put(struct gy_arena *arena, void *chunk, enum gy_mem_tag tag)
+{
+    const size_t at = (size_t)((uint8_t *)chunk - arena->base);
+
+    gy_assert((uint8_t *)chunk >= arena->base && at % GY_ARENA_CHUNK == 0);
+    gy_assert(at / GY_ARENA_CHUNK < arena->chunk_fresh);
+    gy_assert(arena->free_count < arena->chunk_fresh);
+    /* The pages stay: they may be registered, and giving registered pages back to the kernel would
+     * leave the ring with pages that this mapping no longer shows. */
+    gy_heap_discharge(&arena->loop->heap, GY_ARENA_CHUNK, tag);
+    arena->free_chunks[arena->free_count] = (uint32_t)(at / GY_ARENA_CHUNK);
+    arena->free_count++;
+}
+
+/* Cut one chunk into buffers; fewer than a chunk has when buffer_count_max ends it. */
+static bool
+buffers_make(struct gy_arena *arena)
+{
+    uint8_t *chunk;
+
+    if (arena->buffer_count == arena->buffer_count_max) {
+        return false;
+    }
+    chunk = gy_arena_chunk_get(arena, GY_MEM_BUFFERS);
+    if (chunk == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < BUFFERS_PER_CHUNK && arena->buffer_count < arena->buffer_count_max;
+         i++) {
+        arena->free_buffers[arena->free_buffer_count] = chunk + (size_t)i * GY_BUFFER_SIZE;
+        arena->free_buffer_count++;
+        arena->buffer_count++;
+    }
+    return true;
+}
+
+uint8_t *
+gy_arena_buffer_try(struct gy_arena *arena)
+{
+    if (arena->free_buffer_count == 0 && !buffers_make(arena)) {
+        return NULL;
+    }
+    arena->free_buffer_count--;
+    return arena->free_buffers[arena->free_buffer_count];
+}
+
+uint8_t *
+gy_arena_await_buffer(struct gy_arena *arena)
+{
+    uint8_t *buffer;
+
+    while ((buffer = gy_arena_buffer_try(arena)) == NULL) {
+        if (arena->buffer_count == 0) {
+            return NULL; /* nobody holds one that could come back */
+        }
+        gy_waitq_await(&arena->loop->sched, &arena->buffer_waiters);
+    }
+    return buffer;
+}
+
+void
+gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer)
+{
+    if (buffer == NULL) {
+        return;
+    }
+    gy_assert(arena->free_buffer_count < arena->buffer_count);
+    gy_assert(buffer >= arena->base && (size_t)(buffer - arena->base) % GY_BUFFER_SIZE == 0);
+    arena->free_buffers[arena->free_buffer_count] = buffer;
+    arena->free_buffer_count++;
+    gy_waitq_wake_one(&arena->buffer_waiters);
+}

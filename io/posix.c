@@ -1,0 +1,236 @@
+/* posix.c - clocks, randomness, boot identity and staging memory of the two real worlds. Files are in
+ * posix_file.c. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "io/posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+
+static uint64_t
+clock_ns(clockid_t clock)
+{
+    struct timespec ts = {0, 0};
+
+    (void)clock_gettime(clock, &ts); /* cannot fail for these clocks */
+    return (uint64_t)ts.tv_sec * GY_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+gy_posix_now_ns(struct gy_world *world)
+{
+    (void)world;
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+gy_posix_cpu_ns(struct gy_world *world)
+{
+    (void)world;
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t
+gy_posix_wall_us(struct gy_world *world)
+{
+    (void)world;
+    return clock_ns(CLOCK_REALTIME) / GY_NS_PER_US;
+}
+
+uint64_t
+gy_posix_random(struct gy_world *world)
+{
+    uint64_t value;
+
+    if (getrandom(&value, sizeof(value), GRND_NONBLOCK) == (ssize_t)sizeof(value)) {
+        return value;
+    }
+    /* A filter forbids it, or the machine has just started. Numbers from here only have to differ
+     * (file ids, seeds), so clocks, process and address are good enough. */
+    return gy_mix64(clock_ns(CLOCK_MONOTONIC) ^ gy_mix64(clock_ns(CLOCK_REALTIME)) ^
+                    gy_mix64((uint64_t)getpid()) ^ (uint64_t)(uintptr_t)world);
+}
+
+void
+gy_posix_sleep_until(uint64_t deadline_ns)
+{
+    const struct timespec ts = {.tv_sec = (time_t)(deadline_ns / GY_NS_PER_S),
+                                .tv_nsec = (long)(deadline_ns % GY_NS_PER_S)};
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL); /* a signal may end it */
+}
+
+int
+gy_posix_read_text(const char *path, char *target, size_t capacity)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size;
+
+    gy_assert(capacity > 0);
+    if (fd < 0) {
+        return -1;
+    }
+    do {
+        size = read(fd, target, capacity - 1);
+    } while (size < 0 && errno == EINTR);
+    (void)close(fd); /* only read */
+    if (size < 0) {
+        return -1;
+    }
+    target[size] = '\0';
+    return (int)size;
+}
+
+void
+gy_posix_boot_id(struct gy_world *world, uint64_t ret_id[2])
+{
+    char text[64];
+    uint32_t digit_count = 0;
+
+    (void)world;
+    ret_id[0] = 0;
+    ret_id[1] = 0;
+    if (gy_posix_read_text("/proc/sys/kernel/random/boot_id", text, sizeof(text)) < 0) {
+        return; /* 0, 0: unknown */
+    }
+    for (const char *c = text; *c != '\0' && digit_count < 32; c++) {
+        uint64_t digit;
+
+        if (*c >= '0' && *c <= '9') {
+            digit = (uint64_t)(*c - '0');
+        } else if (*c >= 'a' && *c <= 'f') {
+            digit = (uint64_t)(*c - 'a') + 10;
+        } else {
+            continue; /* the dashes */
+        }
+        ret_id[digit_count / 16] = ret_id[digit_count / 16] << 4 | digit;
+        digit_count++;
+    }
+}
+
+/* ---- Staging memory ---- */
+
+static int
+stage_path(const struct gy_posix *posix, const uint64_t id[2], char target[GY_STAGE_PATH_MAX])
+{
+    const int size = snprintf(target, GY_STAGE_PATH_MAX, "%s/gyre-%016llx-%016llx",
+                              posix->stage_dir, (unsigned long long)id[0],
+                              (unsigned long long)id[1]);
+
+    return size > 0 && (size_t)size < GY_STAGE_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Reserve every page now: a full tmpfs has to show here and not as SIGBUS at some later store. */
+static int
+stage_map(struct gy_stage *stage, int fd, const uint64_t id[2], size_t size)
+{
+    void *base;
+    int error;
+
+    do {
+        error = posix_fallocate(fd, 0, (off_t)size);
+    } while (error == EINTR);
+    if (error != 0) {
+        return -error;
+    }
+    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    (void)madvise(base, size, MADV_DONTFORK); /* advice: a child that never touches it is fine too */
+    stage->base = base;
+    stage->size = size;
+    stage->id[0] = id[0];
+    stage->id[1] = id[1];
+    stage->world_private = NULL;
+    return 0;
+}
+
+int
+gy_posix_stage_create(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2],
+                      size_t size)
+{
+    struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
+    char path[GY_STAGE_PATH_MAX];
+    int result = stage_path(posix, id, path);
+    int fd;
+
+    if (result != 0) {
+        return result;
+    }
+    if (size == 0 || size > GY_STAGE_SIZE_MAX || !gy_is_aligned(size, GY_PAGE)) {
+        return -EINVAL;
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)size) != 0) {
+        result = -errno;
+    } else {
+        result = stage_map(stage, fd, id, size);
+    }
+    (void)close(fd); /* the mapping holds the file */
+    if (result != 0) {
+        (void)unlink(path);
+    }
+    return result;
+}
+
+int
+gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2])
+{
+    struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
+    char path[GY_STAGE_PATH_MAX];
+    struct stat st;
+    int result = stage_path(posix, id, path);
+    int fd;
+
+    if (result != 0) {
+        return result;
+    }
+    fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return errno == ENOENT || errno == ENOTDIR ? -ENOENT : -EACCES;
+    }
+    if (fstat(fd, &st) != 0) {
+        result = -errno;
+    } else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 07777) != 0600 ||
+               st.st_nlink != 1 || st.st_size <= 0 || st.st_size > (off_t)GY_STAGE_SIZE_MAX ||
+               !gy_is_aligned((uint64_t)st.st_size, GY_PAGE)) {
+        result = -EACCES; /* whatever it is, we did not make it */
+    } else {
+        result = stage_map(stage, fd, id, (size_t)st.st_size);
+    }
+    (void)close(fd);
+    return result;
+}
+
+void
+gy_posix_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink_it)
+{
+    struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
+    char path[GY_STAGE_PATH_MAX];
+
+    if (stage->base == NULL) {
+        return;
+    }
+    (void)munmap(stage->base, stage->size);
+    stage->base = NULL;
+    stage->size = 0;
+    if (unlink_it && stage_path(posix, stage->id, path) == 0) {
+        (void)unlink(path); /* somebody may have cleaned /dev/shm meanwhile */
+    }
+}
