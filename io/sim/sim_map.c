@@ -237,7 +237,7 @@ gy_sim_map_merge(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index,
     for (uint32_t sector = 0; sector < GY_PAGE / SECTOR; sector++) {
         uint8_t *to = page->bytes + sector * SECTOR;
 
-        if (((mask >> sector) & 1u) == 0) {
+        if ((((uint32_t)mask >> sector) & 1u) == 0) {
             continue;
         }
         if (source != NULL) {

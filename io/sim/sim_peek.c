@@ -91,7 +91,7 @@ version_disturbs(const struct gy_sim_inode *inode, const struct gy_sim_version *
         const uint64_t from = gy_max_u64(offset, page_start + sector * GY_SIM_SECTOR);
         const uint64_t to = gy_min_u64(end, page_start + (sector + 1) * GY_SIM_SECTOR);
 
-        if (((version->mask >> sector) & 1u) != 0 && from < to &&
+        if ((((uint32_t)version->mask >> sector) & 1u) != 0 && from < to &&
             !pages_agree(version->page, now, (uint32_t)(from - page_start),
                          (uint32_t)(to - page_start))) {
             return true;
