@@ -21,8 +21,9 @@ while IFS= read -r object; do
         ;;
     io/base/heap.c* | io/world_*) forbidden='' ;;
     *)
-        forbidden=$(grep -xE 'malloc|calloc|realloc|free|aligned_alloc|posix_memalign|memalign|str(n)?dup|asprintf' \
-            <<<"$called" || true)
+        forbidden=$(grep -xE <<<"$called" \
+            -e 'malloc|calloc|realloc|free|aligned_alloc|posix_memalign|memalign|str(n)?dup|asprintf' \
+            || true)
         ;;
     esac
     forbidden+=$'\n'$(grep -xE \

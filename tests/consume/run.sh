@@ -14,10 +14,14 @@ else
     echo "no C++ compiler: the C++ program was not built"
 fi
 
-"$CMAKE" --install "$GYRE_BUILD" --prefix "$work/first" >"$work/install.log" ||
-    { cat "$work/install.log"; exit 1; }
+must() { # command...: show what it printed if it fails
+    "$@" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+}
+
+must "$CMAKE" --install "$GYRE_BUILD" --prefix "$work/first"
 mv "$work/first" "$work/prefix" # nothing in it may remember where it was installed
-if grep -rlF -e "$work/first" -e "$GYRE_SOURCE" --include='*.pc' --include='*.cmake' "$work/prefix"; then
+if grep -rlF -e "$work/first" -e "$GYRE_SOURCE" --include='*.pc' --include='*.cmake' \
+    "$work/prefix"; then
     echo "the files above name a folder of the build"
     exit 1
 fi
@@ -34,9 +38,8 @@ run() { # label, program...
 }
 
 for kind in $kinds; do
-    "$CMAKE" -S "$here/$kind" -B "$work/build-$kind" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
-        >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-    "$CMAKE" --build "$work/build-$kind" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    must "$CMAKE" -S "$here/$kind" -B "$work/build-$kind" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix"
+    must "$CMAKE" --build "$work/build-$kind"
     run "$kind, find_package, shared" "$work/build-$kind/consume_shared"
     run "$kind, find_package, static" "$work/build-$kind/consume_static"
     readelf -d "$work/build-$kind/consume_shared" | grep -q 'NEEDED.*libgyre\.so\.0' ||
@@ -51,7 +54,8 @@ for kind in $kinds; do
     fi
     flags="-Wall -Wextra -Wpedantic -Werror"
     # shellcheck disable=SC2046,SC2086 # words are meant to be split
-    $compiler $flags $(pkg-config --cflags gyre) "$source" -o "$work/shared" $(pkg-config --libs gyre)
+    $compiler $flags $(pkg-config --cflags gyre) "$source" -o "$work/shared" \
+        $(pkg-config --libs gyre)
     run "$kind, pkg-config, shared" env LD_LIBRARY_PATH="$libdir" "$work/shared"
     # shellcheck disable=SC2046,SC2086
     $compiler $flags $(pkg-config --cflags gyre) "$source" -o "$work/static" \
@@ -60,9 +64,10 @@ for kind in $kinds; do
 done
 
 version=$(pkg-config --modversion gyre)
-[ "$("$work/static" --version)" = "$version" ] || { echo "gyre.pc says $version, the library does not"; exit 1; }
+[ "$("$work/static" --version)" = "$version" ] ||
+    { echo "gyre.pc says $version, the library does not"; exit 1; }
 for command in gyre gyre-bench; do
     if [ -x "$work/prefix/bin/$command" ]; then
-        "$work/prefix/bin/$command" --version >/dev/null || { echo "$command --version failed"; exit 1; }
+        must "$work/prefix/bin/$command" --version
     fi
 done
