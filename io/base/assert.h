@@ -15,6 +15,9 @@ _Noreturn void gy_assert_failed(const char *expression, const char *file, int li
 #define gy_assert(expression) \
     (gy_likely(expression) ? (void)0 : gy_assert_failed(#expression, __FILE__, __LINE__))
 
+/* For a place that cannot be reached: `text` says what must have happened. */
+#define gy_bug(text) gy_assert_failed(text, __FILE__, __LINE__)
+
 #ifdef GYRE_SLOW_ASSERTS
 #define gy_assert_slow(expression) gy_assert(expression)
 #else

@@ -15,7 +15,11 @@
 
 struct gy_sched;
 
-/* Fill the current coroutine's error and return `status`. */
+/* The error of what is running now. The scheduler implements it (io/co/sched.c), so that this layer
+ * needs to know nothing of coroutines. */
+struct gyre_error *gy_fail_slot(struct gy_sched *sched);
+
+/* Fill the current coroutine's error and return `status`. Without a `sched` there is no text. */
 gyre_status gy_fail(struct gy_sched *sched, gyre_status status, const char *format, ...)
     GYRE_PRINTF(3, 4);
 
@@ -25,7 +29,7 @@ gyre_status gy_fail_at(struct gy_sched *sched, gyre_status status, const char *f
                        uint64_t offset, int os_errno, const char *format, ...) GYRE_PRINTF(6, 7);
 
 /* The status that stands for an errno: ENOSPC and EDQUOT are NO_SPACE, ENOMEM is NO_MEMORY, ENOENT
- * is NOT_FOUND, EACCES, EPERM, EROFS and the rest are IO. */
+ * is NOT_FOUND, EACCES, EPERM, EROFS and the rest are IO, so is 0. Either sign will do. */
 gyre_status gy_status_of_errno(int os_errno);
 
 /* Both failed: the first is the cause. */

@@ -8,9 +8,10 @@
  *   C2  Wake-ups may be spurious: every park stands in a loop on its condition.
  *   C3  GY_CLASS_FOREGROUND runs before GY_CLASS_BACKGROUND, but background gets a run after each
  *       GY_FOREGROUND_RUNS_MAX foreground runs, so that neither can starve.
- *   C4  gy_await_turn returns at once until the running slice is older than slice_budget_ns.
- *   C5  The longest uninterrupted run (thread CPU time where the world has it) is recorded with the
- *       coroutine's name.
+ *   C4  gy_await_turn returns at once until the running slice is older than slice_budget_ns. It looks
+ *       at the clock on each call, but on every 8th only while calls follow each other quickly.
+ *   C5  The longest uninterrupted run is recorded with the coroutine's name. Where the world has
+ *       thread CPU time, runs longer than 50 us are counted in that.
  * With `chaos` set (the simulator) the ready coroutine to run is picked at random, and
  * gy_await_turn yields at random.
  */
@@ -30,6 +31,7 @@
 #include "io/co/switch.h"
 
 #define GY_FOREGROUND_RUNS_MAX 16u
+#define GY_RUNS_MAX 4096u   /* of one gy_sched_run, whatever the clock says: a virtual one stands still */
 #define GY_NEVER UINT64_MAX /* a deadline that never comes */
 
 enum gy_co_class { GY_CLASS_FOREGROUND, GY_CLASS_BACKGROUND, GY_CLASS_COUNT };
@@ -39,7 +41,7 @@ enum gy_co_state { GY_CO_READY, GY_CO_RUNNING, GY_CO_PARKED, GY_CO_DONE };
 struct gy_sched;
 
 struct gy_co {
-    struct gy_list link;        /* ready queue, or a wait queue while parked in one */
+    struct gy_list link;        /* in a ready queue; wait queues have nodes of their own (sync.c) */
     struct gy_sched *sched;
     struct gy_stack *stack;
     struct gy_context context;
@@ -49,6 +51,7 @@ struct gy_co {
     enum gy_co_class klass;
     enum gy_co_state state;
     bool wake_pending;          /* C1 */
+    bool timed_out;             /* the timer of the last timed park fired */
     uint64_t deadline_ns;       /* of the timed park in progress, else GY_NEVER */
     uint32_t timer_index;       /* position in the timer heap; UINT32_MAX = none */
     struct gyre_error error;    /* last failure in this coroutine */
@@ -77,13 +80,16 @@ struct gy_sched {
     uint32_t timer_capacity;
     uint64_t slice_start_ns;
     uint64_t slice_budget_ns;   /* 50 us */
-    uint32_t turn_calls;        /* gy_await_turn looks at the clock on every 8th call */
+    uint32_t turn_skips;        /* calls of gy_await_turn left that do not look at the clock */
+    uint64_t turn_look_ns;      /* when it last looked */
     uint64_t (*now)(void *clock);
     uint64_t (*cpu_now)(void *clock); /* thread CPU time; NULL = wall time only */
     void *clock;
     struct gy_rng *chaos;       /* NULL in production */
     struct gy_watchdog watchdog;
-    uint64_t turn_cpu_ns;       /* cpu_now at the start of this turn */
+    uint64_t turn_cpu_ns;       /* cpu_now, read before the running slice began */
+    uint64_t turn_cpu_read_ns;  /* when that was; 0 = never */
+    uint64_t turn_slices_ns;    /* length of all slices since then */
     struct gyre_error host_error; /* last failure outside any coroutine */
     void *asan_fake_stack;
     const void *asan_host_bottom;
@@ -100,8 +106,9 @@ void gy_sched_fini(struct gy_sched *sched); /* no coroutine may be live */
 gyre_status gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name,
                      void (*fn)(void *), void *arg, struct gy_co **ret_co);
 
-/* Run ready coroutines until none is ready or `budget_ns` has passed since `start_ns`. Called on
- * the host's stack. Fires due timers first. Returns true when some are still ready. */
+/* Run ready coroutines until none is ready, `budget_ns` has passed since `start_ns` or GY_RUNS_MAX
+ * slices have run. Called on the host's stack. Fires due timers first. Returns true when some are
+ * still ready. */
 bool gy_sched_run(struct gy_sched *sched, uint64_t start_ns, uint64_t budget_ns);
 
 /* When the next timer is due; GY_NEVER without one. */

@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #include "io/base/heap.h"
+#include "io/co/sanitize.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(GYRE_SANITIZED)
+#if defined(GY_ASAN) || defined(GYRE_SANITIZED)
 #define GY_STACK_SIZE (256u * 1024u)
 #else
 #define GY_STACK_SIZE (64u * 1024u)
@@ -30,7 +31,7 @@ struct gy_stack {
 struct gy_stack_pool {
     struct gy_heap *heap;
     struct gy_stack *free;
-    size_t stack_size;
+    size_t stack_size;     /* bytes above the guard; each costs this and the guard of the heap */
     uint32_t live_count;   /* handed out */
     uint32_t pooled_count; /* free */
     uint32_t count_max;    /* live + pooled never pass it */
