@@ -7,7 +7,9 @@ file(GLOB gyre_headers CONFIGURE_DEPENDS include/gyre/*.h)
 file(GLOB gyre_sources CONFIGURE_DEPENDS io/*.c io/base/*.c io/co/*.c engine/*/*.c)
 file(GLOB gyre_sim_sources CONFIGURE_DEPENDS io/sim/*.c)
 
-# One coroutine switch: the processor's assembly, or ucontext (portable, slower: it calls the kernel).
+set(gyre_packages PkgConfig::GYRE_URING PkgConfig::GYRE_ZSTD PkgConfig::GYRE_XXHASH)
+
+# One coroutine switch: the processor's assembly, or ucontext (portable, slower: a system call).
 list(FILTER gyre_sources EXCLUDE REGEX "/switch_[a-z0-9_]+\\.c$")
 set(switch switch_ucontext.c)
 if(GYRE_SWITCH STREQUAL "auto")
@@ -23,8 +25,9 @@ file(GLOB gyre_switch_source CONFIGURE_DEPENDS io/co/${switch})
 # What one sees of the library while building it. Definitions that change a struct go here, so that
 # tests agree with the library about its layout.
 add_library(gyre_inside INTERFACE)
-target_include_directories(gyre_inside INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
-target_link_libraries(gyre_inside INTERFACE PkgConfig::GYRE_URING PkgConfig::GYRE_ZSTD PkgConfig::GYRE_XXHASH)
+target_include_directories(gyre_inside INTERFACE
+    ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_link_libraries(gyre_inside INTERFACE ${gyre_packages})
 if(switch MATCHES "ucontext")
     target_compile_definitions(gyre_inside INTERFACE GY_SWITCH_UCONTEXT)
 endif()
@@ -37,7 +40,7 @@ function(gyre_add_library name kind)
     add_library(${name} ${kind} $<TARGET_OBJECTS:gyre_objects>)
     target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
         FILES ${gyre_headers})
-    target_link_libraries(${name} PRIVATE PkgConfig::GYRE_URING PkgConfig::GYRE_ZSTD PkgConfig::GYRE_XXHASH)
+    target_link_libraries(${name} PRIVATE ${gyre_packages})
     set_target_properties(${name} PROPERTIES OUTPUT_NAME gyre LINKER_LANGUAGE C)
     add_library(gyre::${name} ALIAS ${name})
 endfunction()

@@ -41,7 +41,7 @@ foreach(kind unit sim)
     endforeach()
 endforeach()
 
-# Programs that are killed, and the scripts that kill them: a script gets the folder of the programs.
+# Programs that are killed, and the scripts that kill them, which get the folder of the programs.
 file(GLOB crash_sources CONFIGURE_DEPENDS tests/crash/*.c)
 foreach(source ${crash_sources})
     get_filename_component(name ${source} NAME_WE)
@@ -76,8 +76,8 @@ foreach(source ${fuzz_sources})
         gyre_test_program(${name} ${source} tests/fuzz/replay_main.c)
         add_test(NAME ${name} COMMAND ${name} --mutations 5000 ${corpus})
     endif()
-    # The fuzzer's entry point is declared nowhere.
-    target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+    # The fuzzer's entry point is declared nowhere. (Options of a source come last.)
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
     gyre_test_properties(${name} fuzz)
 endforeach()
 
@@ -85,8 +85,8 @@ endforeach()
 if(GYRE_PROGRAMS)
     foreach(source ${example_sources})
         get_filename_component(name ${source} NAME_WE)
-        add_test(NAME example_${name} COMMAND bash ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh
-            $<TARGET_FILE:example_${name}>)
+        add_test(NAME example_${name} COMMAND bash
+            ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh $<TARGET_FILE:example_${name}>)
         gyre_test_properties(example_${name} example)
     endforeach()
 endif()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# in_new_folder.sh program [argument]... - run a program in an empty folder that is removed afterwards.
+# in_new_folder.sh program [argument]... - run it in an empty folder that is removed afterwards.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

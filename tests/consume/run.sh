@@ -38,7 +38,8 @@ run() { # label, program...
 }
 
 for kind in $kinds; do
-    must "$CMAKE" -S "$here/$kind" -B "$work/build-$kind" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix"
+    must "$CMAKE" -S "$here/$kind" -B "$work/build-$kind" -G Ninja \
+        -DCMAKE_PREFIX_PATH="$work/prefix"
     must "$CMAKE" --build "$work/build-$kind"
     run "$kind, find_package, shared" "$work/build-$kind/consume_shared"
     run "$kind, find_package, static" "$work/build-$kind/consume_static"

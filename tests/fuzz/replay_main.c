@@ -4,7 +4,7 @@
  *
  * Each file is given to the target as it is, and the empty input too. Then N changed ones follow:
  * bytes flipped, overwritten, cut off or repeated by a generator with a fixed seed, so two runs do
- * the same. Every input lies at the end of its own heap block, where a sanitizer sees one byte too far.
+ * the same. Every input has a heap block of its own, where a sanitizer sees one byte too far.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* main.c - the least that a C program does with an installed Gyre. `--version` prints the version. */
+/* main.c - the least that a C program does with an installed Gyre. `--version`
+ * prints the version. */
 #include <gyre/gyre.h>
 #include <stdio.h>
 #include <string.h>

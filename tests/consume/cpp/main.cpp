@@ -1,4 +1,5 @@
-// main.cpp - the least that a C++ program does with an installed Gyre. `--version` prints the version.
+// main.cpp - the least that a C++ program does with an installed Gyre. `--version`
+// prints the version.
 #include <gyre/gyre.h>
 
 #include <iostream>
