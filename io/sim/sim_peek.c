@@ -31,13 +31,10 @@ gy_sim_hash(uint64_t seed, const void *bytes, size_t size)
 
 /* ---- Is it durable? ------------------------------------------------------------------------------ */
 
-/* The name is on the disk and no pending change touches it. */
+/* The name is on the disk and no pending change touches it; then it is what programs see (I1). */
 static bool
 name_is_durable(const struct gy_sim_inode *dir, const char *name)
 {
-    const struct gy_sim_entry *now = gy_sim_fs_entry(&dir->entries, name);
-    const struct gy_sim_entry *kept = gy_sim_fs_entry(&dir->entries_durable, name);
-
     for (uint32_t i = 0; i < dir->nsop_count; i++) {
         const struct gy_sim_nsop *nsop = &dir->nsops[i];
 
@@ -46,7 +43,7 @@ name_is_durable(const struct gy_sim_inode *dir, const char *name)
             return false;
         }
     }
-    return now != NULL && kept != NULL && now->ino == kept->ino;
+    return gy_sim_fs_entry(&dir->entries_durable, name) != NULL;
 }
 
 /* The name and all directories above it, which are found by their parents: a path has one way up. */

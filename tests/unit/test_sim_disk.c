@@ -185,6 +185,27 @@ sim_disk_sync_covers_only_writes_completed_before_its_submission(void **state)
     assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 0), 2);
 }
 
+/* Goal:   D1 and D3 hold for sizes and names too: what changed while a sync ran is not covered by it. */
+static void
+sim_disk_sync_covers_only_earlier_sizes_and_names(void **state)
+{
+    const uint32_t ino = make_durable("a", 512, 1);
+    struct gy_sim_op *file_sync = begin(GY_OP_SYNC, ino, 0, 0, 0, 0);
+    struct gy_sim_op *dir_sync = begin(GY_OP_SYNC, GY_SIM_ROOT, 0, 0, 0, 0);
+
+    (void)state;
+    assert_int_equal(finish(begin(GY_OP_TRUNCATE, ino, 0, 4096, 0, 0)), 0);
+    make_file("b");
+    assert_int_equal(finish(file_sync), 0);
+    assert_int_equal(finish(dir_sync), 0);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), 512);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/b"), -ENOENT);
+    sync_ino(ino);
+    sync_ino(GY_SIM_ROOT);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), 4096);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/b"), 0);
+}
+
 /* Goal:   D2: a DSYNC write is durable alone: neither its neighbours in the page, nor earlier writes,
  *         nor other files come with it. */
 static void
@@ -233,6 +254,67 @@ sim_disk_dsync_survives_older_pending_changes(void **state)
         }
         gy_sim_disk_free(after);
     }
+    assert_int_equal(gy_sim_disk_file_size(disk, "/a"), 2 * GY_PAGE);
+    sync_ino(ino); /* the truncate has not been forgotten over it */
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), 2 * GY_PAGE);
+    assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 0), 0);
+}
+
+/* Goal:   D2: a DSYNC write into a file that was cut keeps the old, longer file possible until the
+ *         sync, and the sync leaves the size that programs see. */
+static void
+sim_disk_dsync_after_truncate_leaves_the_size_to_the_sync(void **state)
+{
+    const uint32_t ino = make_durable("a", 4 * GY_PAGE, 1);
+
+    (void)state;
+    assert_int_equal(finish(begin(GY_OP_TRUNCATE, ino, 0, 0, 0, 0)), 0);
+    put_dsync(ino, 0, GY_PAGE, 2);
+    assert_int_equal(gy_sim_disk_file_size(disk, "/a"), GY_PAGE);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), 4 * GY_PAGE);
+    assert_int_equal(size_after(GY_SIM_CRASH_ALL, "/a"), GY_PAGE);
+    sync_ino(ino);
+    assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), GY_PAGE);
+    assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 0), 2);
+}
+
+/* Goal:   bytes live as long as anything can lead to them: a name that a crash could bring back, an
+ *         open file, another link; and their space is counted as long as programs can reach them. */
+static void
+sim_disk_bytes_live_while_anything_refers_to_them(void **state)
+{
+    const uint32_t a = make_durable("a", GY_PAGE, 1);
+    const uint32_t b = make_durable("b", GY_PAGE, 2);
+    struct gy_sim_disk *after;
+    uint32_t lost;
+    uint8_t byte = 0;
+
+    (void)state;
+    assert_int_equal(name_op(GY_OP_LINK, "b", "c"), 0);
+    sync_ino(GY_SIM_ROOT);
+    assert_int_equal(name_op(GY_OP_UNLINK, "a", ""), 0);
+    assert_int_equal(name_op(GY_OP_UNLINK, "b", ""), 0);
+    gy_sim_fs_collect(disk);
+    assert_int_equal(gy_sim_disk_used_bytes(disk), GY_PAGE); /* by c */
+    assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 0), 1);
+    assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/b", 0), 2);
+    gy_sim_disk_open_slot(disk, a);
+    sync_ino(GY_SIM_ROOT);
+    assert_int_equal(gy_sim_file_read(gy_sim_disk_inode(disk, a), 0, 1, &byte), 1);
+    assert_int_equal(byte, 1);
+    gy_sim_disk_close_slot(disk, a, 1);
+    assert_null(disk->nodes[a].inode);
+    assert_int_equal(gy_sim_disk_inode(disk, b)->link_count, 1);
+
+    assert_int_equal(name_op(GY_OP_LINK, "c", "e"), 0); /* a link that a crash takes away */
+    lost = make_file("f"); /* bytes without a name */
+    put(lost, 0, GY_PAGE, 3);
+    sync_ino(lost);
+    after = crash(GY_SIM_CRASH_NONE, 1);
+    assert_int_equal(gy_sim_disk_used_bytes(after), GY_PAGE);
+    assert_int_equal(gy_sim_disk_remove(after, "/c"), 0);
+    assert_int_equal(gy_sim_disk_used_bytes(after), 0);
+    gy_sim_disk_free(after);
 }
 
 /* Goal:   D3: syncing a file does not save its name, syncing the directory does not save its bytes. */
@@ -284,6 +366,7 @@ sim_disk_rename_is_atomic_in_every_crash(void **state)
     assert_int_equal(name_op(GY_OP_RENAME, "next", "current"), 0);
     assert_int_equal(name_op(GY_OP_RENAME, "current", "last"), 0);
     assert_int_equal(name_op(GY_OP_RENAME, "last", "current"), 0);
+    gy_sim_fs_collect(disk); /* the file that was replaced may come back: it stays */
     for (uint64_t seed = 0; seed < DRAWS; seed++) {
         struct gy_sim_disk *after = crash(GY_SIM_CRASH_RANDOM, seed);
         static const char *const names[] = {"/next", "/last", "/current"};
@@ -630,6 +713,10 @@ sim_disk_durable_oracle_follows_each_rule(void **state)
     assert_true(gy_sim_disk_is_durable(disk, "/a", 0, 1024));
     assert_int_equal(finish(begin(GY_OP_TRUNCATE, ino, 0, 600, 0, 0)), 0);
     assert_true(gy_sim_disk_is_durable(disk, "/a", 0, 600));
+    put_dsync(ino, 0, 1024, 0);
+    assert_int_equal(finish(begin(GY_OP_TRUNCATE, ino, 0, 512, 0, 0)), 0);
+    assert_int_equal(finish(begin(GY_OP_TRUNCATE, ino, 0, 1024, 0, 0)), 0);
+    assert_false(gy_sim_disk_is_durable(disk, "/a", 0, 1024)); /* the size between may survive */
     assert_int_equal(name_op(GY_OP_RENAME, "a", "b"), 0);
     assert_false(gy_sim_disk_is_durable(disk, "/b", 0, 512));
     sync_ino(GY_SIM_ROOT);
@@ -776,8 +863,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(sim_disk_unsynced_write_is_lost_or_kept_by_mode),
         T(sim_disk_sync_covers_only_writes_completed_before_its_submission),
+        T(sim_disk_sync_covers_only_earlier_sizes_and_names),
         T(sim_disk_dsync_covers_only_its_own_sectors),
         T(sim_disk_dsync_survives_older_pending_changes),
+        T(sim_disk_dsync_after_truncate_leaves_the_size_to_the_sync),
+        T(sim_disk_bytes_live_while_anything_refers_to_them),
         T(sim_disk_name_and_bytes_are_durable_apart),
         T(sim_disk_new_directory_needs_a_sync_of_its_parent),
         T(sim_disk_rename_is_atomic_in_every_crash),
