@@ -13,11 +13,13 @@
 void gy_context_entry(void);
 
 #if defined(__x86_64__) && defined(__LP64__)
-/* From the stack pointer upwards; the entry wants rsp on a multiple of 16 once `address` is gone. */
+/* From the stack pointer upwards. Once these seven are gone, gy_context_entry makes a call and so wants
+ * rsp on a multiple of 16: the two words above are a pad, a zero for whoever looks for a caller. */
 enum word { WORD_R15, WORD_R14, WORD_R13, WORD_R12, WORD_RBX, WORD_RBP, WORD_ADDRESS, WORD_COUNT };
 #define WORD_ENTRY WORD_R12
 #define WORD_ARG WORD_R13
-#define FRAME_WORDS (WORD_COUNT + 1) /* the pad keeps the sum even */
+#define FRAME_WORDS (WORD_COUNT + 2)
+_Static_assert((FRAME_WORDS - WORD_COUNT) % 2 == 0, "rsp is a multiple of 16 at the entry");
 #elif defined(__aarch64__)
 /* x19 to x28, x29, x30, d8 to d15. */
 enum word { WORD_X19, WORD_X20, WORD_X29 = 10, WORD_X30, WORD_D8, WORD_COUNT = 20 };
