@@ -21,6 +21,10 @@ struct gy_cursor_ops {
     void (*next)(struct gy_cursor *cursor);
     void (*prev)(struct gy_cursor *cursor);
     void (*close)(struct gy_cursor *cursor); /* gives everything back and frees it */
+    /* A seek to (key, tag) follows soon: start the reads that it will need. Never suspends, cannot fail (it may do
+     * nothing), leaves the position undefined until that seek. NULL: there is nothing to start. An empty key with
+     * tag UINT64_MAX announces `first`. */
+    void (*prepare_seek)(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag);
 };
 
 struct gy_cursor {
@@ -64,6 +68,15 @@ GY_SUSPENDS static inline void
 gy_cursor_await_prev(struct gy_cursor *cursor)
 {
     cursor->ops->prev(cursor);
+}
+
+/* So that the reads of several cursors overlap: prepare all of them, then seek one after the other. */
+static inline void
+gy_cursor_prepare_seek(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag)
+{
+    if (cursor->ops->prepare_seek != NULL) {
+        cursor->ops->prepare_seek(cursor, key, tag);
+    }
 }
 
 static inline void

@@ -1,8 +1,11 @@
 /* cursors.h - cursors above a single table: over a memtable, over a sorted level, over several children merged.
  *
- * A merge of k children keeps them in a heap by (key, tag); children with equal (key, tag) cannot be (sequences are
- * unique), except in salvage, where the earlier child wins. Changing direction repositions every child but the current
- * one. Any child's failure makes the merge fail with that status.
+ *   U1  A merge of k children keeps them in a heap by (key, tag), each with its key's first 8 bytes as a number. The
+ *       runner-up is known, so a run of entries from one child costs one comparison each. A move allocates nothing.
+ *   U2  Equal (key, tag) in two children cannot be (sequences are unique), except in salvage: both come, the one of the
+ *       earlier child first.
+ *   U3  Changing direction repositions every child but the current one.
+ *   U4  Any child's failure makes the merge fail with that status, until the next seek.
  */
 #ifndef GY_CURSORS_H
 #define GY_CURSORS_H
@@ -24,8 +27,8 @@ GYRE_NODISCARD gyre_status gy_level_cursor_make(struct gy_version *version, uint
                                                 enum gy_cache_hint hint, uint32_t readahead,
                                                 struct gy_cursor **ret_cursor);
 
-/* Takes over the children, also on failure. `count` may be 0 (an empty cursor). seek on a merge starts the reads of all
- * children at once where it can: see gy_cursor prefetch in cursors.c. */
+/* Takes over the children, also on failure; the array stays the caller's. `count` may be 0 (an empty cursor). A
+ * seek prepares all children (gy_cursor_prepare_seek) before it waits for the first, so that their reads overlap. */
 GYRE_NODISCARD gyre_status gy_merge_cursor_make(struct gy_heap *heap, struct gy_cursor **children,
                                                 uint32_t count, struct gy_cursor **ret_cursor);
 

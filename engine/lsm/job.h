@@ -7,9 +7,12 @@
  *       input or output level outside the job, overlaps it; and no snapshot needs it.
  *   J3  All versions of a user key end up in one output table.
  *   J4  In the last level, the sequence of an entry that every snapshot sees is zeroed (J1 holds), which makes its tag one byte.
- *   J5  Any child's failure fails the job; its outputs are removed; the inputs are untouched.
- *   J6  entries in = entries out + entries dropped, checked at the end.
- *   J7  It yields (gy_await_turn) at least after each block and each 64 entries; and it spends bytes at the pacer.
+ *   J5  Any child's failure fails the job; its outputs are removed (output_count is 0); the inputs are untouched.
+ *   J6  entries in = what the inputs' manifest entries (the memtable) say = entries out + entries dropped, checked at
+ *       the end: else CORRUPT.
+ *   J7  It yields (gy_await_turn) at least after each block and each 32 entries; and it spends bytes at the pacer.
+ *   J8  An output ends at table_size, or earlier where it would lie across much of the level below it
+ *       (GY_COMPACT_SPAN_MAX), so that moving it on later costs no more than usual.
  */
 #ifndef GY_JOB_H
 #define GY_JOB_H
@@ -17,6 +20,12 @@
 #include "engine/lsm/compact_pick.h"
 #include "engine/lsm/pacer.h"
 #include "engine/mem/memtable.h"
+
+/* Transfer buffers (GY_BUFFER_SIZE of the arena) that a job holds at most: its writer's, and two for each table that a
+ * compaction reads at once (each of level 0, one of each deeper level). A job waits for buffers while it holds some, so an
+ * arena has room for one flush, one compaction and the log together. */
+#define GY_FLUSH_BUFFERS 3u
+#define GY_COMPACT_BUFFERS (3u + 2u * (GY_COMPACT_LEVEL0_MAX + 1u))
 
 /* What both need to write tables. `next_number` and `random` are called without suspension. */
 struct gy_job_context {
@@ -44,10 +53,10 @@ struct gy_job_result {
     struct gy_job_output *outputs;
     uint32_t output_count;
     uint32_t output_capacity;
-    uint64_t bytes_read;
-    uint64_t bytes_written;
+    uint64_t bytes_read;       /* of files; 0 for a flush */
+    uint64_t bytes_written;    /* of files */
     uint64_t entries_in;
-    uint64_t entries_dropped;
+    uint64_t entries_dropped;  /* J1, J2 */
 };
 
 void gy_job_result_init(struct gy_job_result *result);
@@ -66,7 +75,8 @@ gy_compact_await_run(const struct gy_job_context *context, struct gy_version *ve
                      const struct gy_compact_job *job, const uint64_t *snapshots,
                      uint32_t snapshot_count, struct gy_job_result *result);
 
-/* Remove the files of a result that will not be installed. */
+/* Remove the files of a result that will not be installed; it has no outputs after. The coroutine's error stays. A file
+ * that cannot be removed is an orphan until the next open. */
 GY_SUSPENDS void gy_job_await_discard(const struct gy_job_context *context,
                                       struct gy_job_result *result);
 
