@@ -186,11 +186,30 @@ gy_sim_disk_lock(struct gy_sim_disk *disk, uint32_t ino, uint64_t owner)
     struct gy_sim_node *node = &disk->nodes[ino];
 
     gy_assert(owner != 0);
-    if (node->lock_owner != 0 && node->lock_owner != owner) {
+    if ((node->lock_owner != 0 && node->lock_owner != owner) || node->shared_count != 0) {
         return -EWOULDBLOCK;
     }
     node->lock_owner = owner;
     return 0;
+}
+
+int
+gy_sim_disk_lock_shared(struct gy_sim_disk *disk, uint32_t ino)
+{
+    struct gy_sim_node *node = &disk->nodes[ino];
+
+    if (node->lock_owner != 0) {
+        return -EWOULDBLOCK;
+    }
+    node->shared_count++;
+    return 0;
+}
+
+void
+gy_sim_disk_unlock_shared(struct gy_sim_disk *disk, uint32_t ino)
+{
+    gy_assert(disk->nodes[ino].shared_count > 0);
+    disk->nodes[ino].shared_count--;
 }
 
 /* ---- Requests in flight -------------------------------------------------------------------------- */

@@ -86,7 +86,8 @@ struct gy_sim_inode {
 struct gy_sim_node {
     struct gy_sim_inode *inode; /* NULL = free number */
     uint32_t open_count;
-    uint64_t lock_owner;        /* 0 = not locked */
+    uint64_t lock_owner;        /* exclusive; 0 = not locked so */
+    uint32_t shared_count;      /* shared locks held */
 };
 
 /* Bytes of a WRITE as they were when it was submitted; shared with copies of the disk. */
@@ -145,6 +146,8 @@ void gy_sim_inode_put(struct gy_heap *heap, struct gy_sim_inode *inode);
 void gy_sim_disk_open_slot(struct gy_sim_disk *disk, uint32_t ino);
 void gy_sim_disk_close_slot(struct gy_sim_disk *disk, uint32_t ino, uint64_t lock_owner);
 int gy_sim_disk_lock(struct gy_sim_disk *disk, uint32_t ino, uint64_t owner);
+int gy_sim_disk_lock_shared(struct gy_sim_disk *disk, uint32_t ino);
+void gy_sim_disk_unlock_shared(struct gy_sim_disk *disk, uint32_t ino);
 uint64_t gy_sim_disk_free_bytes(const struct gy_sim_disk *disk);
 
 /* A request was submitted: keep a copy of it for crashes. `data` (WRITE) is copied. */

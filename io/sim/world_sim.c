@@ -47,6 +47,9 @@ resolve(struct gy_sim_machine *machine, const struct gy_req *req, uint32_t dir, 
     if (strchr(name, '/') != NULL || name[0] == '\0') {
         return -EINVAL;
     }
+    if (strcmp(name, "..") == 0) {
+        return -EXDEV; /* as the kernel says to RESOLVE_BENEATH */
+    }
     if (!gy_sim_disk_inode(machine->disk, slot->ino)->is_dir) {
         return -ENOTDIR;
     }
@@ -333,6 +336,25 @@ sim_arena_add(struct gy_world *world, void *base, size_t size)
     world->info.has_registered_buffers = true;
 }
 
+/* Memory that goes away under a transfer is the worst edit in flight of all. */
+static void
+sim_arena_remove(struct gy_world *world, void *base, size_t size)
+{
+    struct gy_sim_machine *machine = gy_sim_machine_of(world);
+
+    gy_list_for_each (node, &machine->flights) {
+        const struct gy_req *req = gy_container_of(node, struct gy_sim_flight, link)->req;
+        const uintptr_t start = (uintptr_t)base;
+
+        if ((req->op == GY_OP_READ || req->op == GY_OP_WRITE) &&
+            (uintptr_t)req->buffer < start + size && (uintptr_t)req->buffer + req->size > start) {
+            gy_sim_violate(machine, req, "arena memory removed under a request in flight");
+        }
+    }
+    world->info.registered_bytes = gy_sub_sat(world->info.registered_bytes, size);
+    world->info.has_registered_buffers = world->info.registered_bytes > 0;
+}
+
 static void
 sim_boot_id(struct gy_world *world, uint64_t ret_id[2])
 {
@@ -403,6 +425,7 @@ static const struct gy_world_ops SIM_OPS = {
     .stage_open = sim_stage_open,
     .stage_close = sim_stage_close,
     .close = sim_close,
+    .arena_remove = sim_arena_remove,
 };
 
 void
