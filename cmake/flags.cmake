@@ -6,8 +6,11 @@ add_library(gyre_flags INTERFACE)
 target_compile_options(gyre_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
     $<$<BOOL:${GYRE_WERROR}>:-Werror>
-    $<$<C_COMPILER_ID:Clang>:-Wthread-safety>           # checks GY_SUSPENDS
-    $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion>    # gy_assert(!"a text") is fine
+    # clang checks who may suspend (GY_SUSPENDS) and that no status is dropped, where `(void)` says
+    # that it is meant; gcc does not take that for an answer. gy_assert(!"a text") is fine.
+    $<$<C_COMPILER_ID:Clang>:-Wthread-safety>
+    $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion>
+    $<$<C_COMPILER_ID:GNU>:-Wno-unused-result>
     $<$<BOOL:${GYRE_MARCH}>:-march=${GYRE_MARCH}>
     -fno-semantic-interposition)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Who calls what, read from the objects, since a header or a macro can hide a call from a grep.
-#   everywhere  no threads (asking which one this is, is fine), no atomics of the runtime, no signals, nothing printed
+#   everywhere  no threads (asking which one this is, is fine), no atomics of the runtime, no
+#               signals, nothing printed
 #   io          memory comes from heap.c and the worlds only
 #   engine      an allow-list: our own functions, zstd, xxHash, and what works on memory alone. No
 #               file, clock, random number, environment or heap but through the seam.
