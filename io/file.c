@@ -438,9 +438,13 @@ gy_file_await_size(struct gy_loop *loop, const struct gy_file *file, uint64_t *r
 }
 
 gyre_status
-gy_file_await_lock(struct gy_loop *loop, const struct gy_file *file)
+gy_file_await_lock(struct gy_loop *loop, const struct gy_file *file, bool shared)
 {
-    const int32_t result = await_slot_op(loop, GY_OP_LOCK, file->slot, GY_IO_META);
+    struct gy_req req = {.op = GY_OP_LOCK,
+                         .klass = GY_IO_META,
+                         .flags = shared ? GY_LOCK_SHARED : 0,
+                         .slot = file->slot};
+    const int32_t result = gy_loop_await(loop, &req);
 
     if (result == -EWOULDBLOCK) {
         return gy_fail_at(&loop->sched, GYRE_BUSY, file->name, GY_NO_OFFSET, 0,

@@ -64,6 +64,7 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_file_await_truncate(struct gy_loop *lo
                                                uint64_t size);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_file_await_size(struct gy_loop *loop, const struct gy_file *file,
                                            uint64_t *ret_size);
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_file_await_lock(struct gy_loop *loop, const struct gy_file *file);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_file_await_lock(struct gy_loop *loop, const struct gy_file *file,
+                                           bool shared);
 
 #endif

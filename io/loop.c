@@ -257,25 +257,31 @@ finish(struct gy_loop *loop, struct gy_list *finished)
     pump(loop, now_ns);
 }
 
-bool
-gy_loop_turn(struct gy_loop *loop, bool wait, uint64_t deadline_ns)
+void
+gy_loop_poll(struct gy_loop *loop, bool wait, bool is_runnable, uint64_t deadline_ns)
 {
-    const uint64_t start_ns = gy_loop_now(loop);
+    const uint64_t now_ns = gy_loop_now(loop);
     struct gy_list finished;
-    bool is_runnable;
 
     gy_assert(loop->sched.current == NULL);
     gy_list_init(&finished);
     loop->stats.turn_count++;
-    loop->last_turn_ns = start_ns;
-    is_runnable = gy_sched_run(&loop->sched, start_ns, GY_TURN_BUDGET_NS);
-    pump(loop, start_ns);
+    loop->last_turn_ns = now_ns;
+    pump(loop, now_ns);
     deadline_ns = gy_min_u64(deadline_ns, gy_sched_next_timer_ns(&loop->sched));
-    if (loop->in_flight != 0 || (wait && !is_runnable && deadline_ns != GY_NEVER)) {
-        loop->world->ops->reap(loop->world, &finished, wait && !is_runnable, is_runnable,
-                               deadline_ns);
+    if (loop->in_flight != 0 || (wait && deadline_ns != GY_NEVER)) {
+        loop->world->ops->reap(loop->world, &finished, wait, is_runnable, deadline_ns);
         finish(loop, &finished);
     }
+}
+
+bool
+gy_loop_turn(struct gy_loop *loop, bool wait, uint64_t deadline_ns)
+{
+    const bool is_runnable =
+        gy_sched_run(&loop->sched, gy_loop_now(loop), GY_TURN_BUDGET_NS);
+
+    gy_loop_poll(loop, wait && !is_runnable, is_runnable, deadline_ns);
     return loop->sched.ready_count != 0;
 }
 

@@ -65,6 +65,10 @@ void gy_loop_fini(struct gy_loop *loop);
  * runnable. Returns true while runnable coroutines are left. */
 bool gy_loop_turn(struct gy_loop *loop, bool wait, uint64_t deadline_ns);
 
+/* The second half of a turn: hand queued requests to the world, reap (waiting until `deadline_ns` or the next timer when `wait`
+ * is set), wake. A caller that runs coroutines itself (gy_sched_run) and must not wait once its own is done uses it. */
+void gy_loop_poll(struct gy_loop *loop, bool wait, bool is_runnable, uint64_t deadline_ns);
+
 /* True when nothing is ready, queued, in flight or timed: waiting would be for ever. */
 bool gy_loop_is_idle(const struct gy_loop *loop);
 

@@ -542,7 +542,8 @@ run_once(struct gy_posix *posix, struct gy_req *req)
     case GY_OP_LIST:
         return run_list(gy_posix_fd(posix, req->slot), req);
     case GY_OP_LOCK:
-        return of_call(flock(gy_posix_fd(posix, req->slot), LOCK_EX | LOCK_NB));
+        return of_call(flock(gy_posix_fd(posix, req->slot),
+                             ((req->flags & GY_LOCK_SHARED) != 0 ? LOCK_SH : LOCK_EX) | LOCK_NB));
     case GY_OP_FREE_SPACE:
         return run_free_space(gy_posix_fd(posix, req->slot), &req->ret_size);
     case GY_OP_COUNT:

@@ -42,7 +42,7 @@ enum gy_op {
     GY_OP_MKDIR,      /* dir (GY_DIR_CWD: name is a path), name, mode 0700 -> 0 */
     GY_OP_STAT,       /* slot -> 0 and ret_size = file size in bytes */
     GY_OP_LIST,       /* slot of a directory, list callback -> 0 */
-    GY_OP_LOCK,       /* slot: exclusive, does not wait, -EWOULDBLOCK when held elsewhere -> 0 */
+    GY_OP_LOCK,       /* slot [GY_LOCK_SHARED]: else exclusive; never waits, -EWOULDBLOCK when held elsewhere -> 0 */
     GY_OP_FREE_SPACE, /* slot of a directory -> 0 and ret_size = bytes free to us on its file system */
     GY_OP_COUNT
 };
@@ -61,6 +61,8 @@ enum gy_io_class {
 };
 
 #define GY_IO_DSYNC 1u        /* WRITE: durable on completion (S4) */
+
+#define GY_LOCK_SHARED 1u     /* LOCK: others may share it, nobody may hold it exclusively */
 
 #define GY_OPEN_CREATE 1u     /* OPEN: create with mode 0600; with GY_OPEN_EXCLUSIVE fail if it exists */
 #define GY_OPEN_EXCLUSIVE 2u

@@ -15,12 +15,29 @@
 #include "engine/lsm/view.h"
 #include "gyre/gyre.h"
 #include "io/arena.h"
+#include "io/identity.h"
+
+/* A host function may run between these two; calls from inside it are MISUSE. */
+void gy_callback_begin(gyre_loop *loop);
+void gy_callback_end(gyre_loop *loop);
 
 #define GY_LOOP_MAGIC 0x6779726c6f6f7031ull
 #define GY_DB_MAGIC 0x6779726564623031ull
 
+struct gyre_task {
+    struct gyre_loop *loop;
+    struct gy_list link;           /* loop->free_tasks while unused */
+    void (*fn)(void *arg);
+    void *arg;
+    bool joinable;                 /* gyre_join will free it */
+    bool done;
+    struct gy_waitq joiners;
+};
+
 struct gyre_loop {
     uint64_t magic;
+    struct gy_heap home;           /* what this struct itself was allocated from */
+    struct gy_identity identity;
     struct gy_loop io;
     struct gy_arena arena;
     struct gy_cache *cache;
@@ -28,12 +45,11 @@ struct gyre_loop {
     struct gy_list stores;         /* gyre_db.link */
     uint32_t store_count;
     uint32_t task_count;           /* coroutines of gyre_spawn alive */
-    uint32_t call_depth;           /* a call from the host's stack is driving the loop */
+    struct gy_list free_tasks;
+    struct gy_waitq tasks_done;
+    bool driving;                  /* a call from the host's stack is driving the loop */
     bool in_callback;              /* a host function (log, progress, damage) is running */
     uint64_t memory_limit;
-    uintptr_t thread;              /* who opened it */
-    const uint64_t *fork_guard;    /* a word that reads 0 in a forked child (MADV_WIPEONFORK) */
-    uint32_t calls_since_turn;     /* host calls that ended without driving the loop */
     gyre_log_fn log;
     void *log_arg;
 };
@@ -107,6 +123,7 @@ struct gyre_db {
     uint64_t boot_id[2];
 
     struct gy_table_set tables;
+    bool tables_ready;
     struct gy_view *view;          /* current; the db holds one reference */
     uint64_t view_epoch;           /* rises with every new view: iterators re-seek when it moved */
     struct gy_waitq room;          /* writers that wait for a memtable to be flushed */
@@ -115,9 +132,6 @@ struct gyre_db {
 
     struct gy_pacer pacer;
     struct gy_compact_cursor compact_cursor;
-    struct gy_co *flusher;
-    struct gy_co *compactor;
-    struct gy_co *remover;
     uint32_t background_live;      /* background coroutines that have not ended */
     bool flush_running;
     bool compact_running;
@@ -126,18 +140,25 @@ struct gyre_db {
     struct gy_waitq work;          /* background coroutines wait here for something to do */
     gyre_status background_status; /* last failure of flush or compaction, OK when the last try went well */
     struct gyre_error background_error;
+    uint64_t background_failures;
 
     struct gy_list snapshots;      /* gyre_snapshot.link, ascending by sequence; iterators are in it too */
     uint32_t snapshot_count;       /* of the user */
     struct gy_list iterators;      /* gyre_iterator.link */
     uint32_t iterator_count;
     uint32_t pin_count;            /* gyre_value held */
+    bool large_write;              /* a commit is being logged in parts: the active memtable stays */
     uint32_t call_count;           /* calls in progress */
     struct gy_waitq calls_done;
 
     struct gy_db_counters counters;
     struct gy_rng rng;             /* seeds of memtables, file ids */
 };
+
+/* A loop on a world of the caller's (the simulator); the loop closes it. (loop.c) */
+GYRE_NODISCARD gyre_status gy_loop_open_on(const struct gyre_loop_options *options,
+                                           struct gy_world *world, gyre_loop **ret_loop,
+                                           struct gyre_error *ret_error);
 
 /* ---- call.c: how a public call enters ---- */
 
@@ -157,6 +178,9 @@ gy_db_enter(gyre_db *db)
     db->call_count++;
 }
 void gy_db_leave(gyre_db *db);
+
+/* After a call from the host's stack that did not suspend: give background work its turn when 50 us have passed since the last. */
+void gy_call_breathe(gyre_loop *loop);
 
 /* Fill the caller's error and return status: for calls that fail before they run. */
 gyre_status gy_loop_fail(gyre_loop *loop, gyre_status status, const char *format, ...) GYRE_PRINTF(3, 4);
@@ -199,6 +223,17 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_compact(gyre_db *db, struct g
 /* Flush until nothing at or below `sequence` is left in a memtable; sticky background errors end it. (background.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flushed(gyre_db *db, uint64_t sequence);
 
+/* Freeze the active memtable and flush everything frozen, in the calling coroutine: recovery, before the background runs. (background.c) */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flush_active(gyre_db *db);
+
+/* Start flusher, compactor, remover and log watcher; end them and wait until they have. (background.c) */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_background_await_start(gyre_db *db);
+GY_SUSPENDS void gy_background_await_stop(gyre_db *db);
+
+/* Give back all that an open store holds (close.c); free the handle (open.c). */
+GY_SUSPENDS void gy_db_await_teardown(gyre_db *db);
+void gy_db_free(gyre_db *db);
+
 /* Register `snapshot` at `sequence` so that compaction keeps what it sees (list order kept). (snapshot.c) */
 void gy_snapshot_register(gyre_db *db, struct gyre_snapshot *snapshot, uint64_t sequence);
 void gy_snapshot_unregister(struct gyre_snapshot *snapshot);
@@ -221,7 +256,6 @@ GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, co
 
 /* recover.c: replay what the manifest and the logs say into the opening store. */
 struct gy_recovery {
-    bool found;                    /* there was a store */
     struct gy_manifest_end manifest;
     struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
     uint32_t log_count;
@@ -229,9 +263,24 @@ struct gy_recovery {
     bool clean;                    /* the last log has its end record */
     uint64_t last_sequence;        /* of the last commit accepted */
     bool slot_exists[GY_WAL_SLOT_MAX];
-    struct gy_staged_group staged[GY_STAGE_COUNT_MAX]; /* beyond the logs */
+    struct gy_wal_staged staged[GY_STAGE_COUNT_MAX]; /* beyond the logs, already in the memtable */
     uint32_t staged_count;
+    uint8_t *staged_large[GY_STAGE_COUNT_MAX]; /* large commits among them, put together */
     struct gy_stage stage;         /* open while `staged` points into it */
+    uint64_t number_max;           /* largest number of a file in the directory */
+    struct gy_table **tables;      /* of the manifest, while it is read */
+    uint32_t table_count;
+    uint32_t table_capacity;
+    bool store_seen;               /* a STORE edit has come */
 };
+
+/* manifest -> version and list of logs. NOT_FOUND: no CURRENT. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
+                                                                 struct gy_recovery *recovery);
+/* logs and staging -> memtables. For a store that will be written to: what is accepted is durable afterwards, except what
+ * is in recovery->staged. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_logs(gyre_db *db,
+                                                             struct gy_recovery *recovery);
+GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage);
 
 #endif

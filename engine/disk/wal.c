@@ -340,33 +340,42 @@ note_unsynced(struct gy_wal *wal, enum gy_wal_class klass, struct gy_wal_group *
     }
 }
 
-void
-gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
-              enum gy_wal_class klass, uint64_t *ret_sequence)
+static uint8_t *
+encode_commit(uint8_t *target, const struct gy_wal_commit *commit)
+{
+    target = gy_put_varint(target, commit->size);
+    if (commit->single != NULL) {
+        return gy_operation_encode(target, commit->single);
+    }
+    memcpy(target, commit->operations.data, commit->size);
+    return target + commit->size;
+}
+
+uint64_t
+gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit)
 {
     struct gy_wal_group *group = open_group(wal);
+    const uint64_t sequence = wal->sequence_next;
     uint8_t *start;
-    uint8_t *at;
+    uint8_t *end;
 
-    gy_assert(group != NULL && count > 0);
-    gy_assert(wal->group_payload_max - group->used >= operations.size + GY_VARINT64_MAX);
+    gy_assert(group != NULL && commit->count > 0);
+    gy_assert(wal->group_payload_max - group->used >= commit->size + GY_VARINT64_MAX);
     start = group->buffer + GY_FRAME_HEADER_SIZE + group->used;
-    at = gy_put_varint(start, operations.size);
-    memcpy(at, operations.data, operations.size);
-    at += operations.size;
-    group->used += (uint32_t)(at - start);
-    wal->pending_bytes += (uint64_t)(at - start);
+    end = encode_commit(start, commit);
+    group->used += (uint32_t)(end - start);
+    wal->pending_bytes += (uint64_t)(end - start);
     group->record_count++;
-    *ret_sequence = wal->sequence_next;
-    wal->sequence_next += count;
+    wal->sequence_next += commit->count;
     group->sequence_last = wal->sequence_next - 1;
     gy_stage_commit(&wal->stage, group->index, group->used, group->record_count,
                     group->sequence_last);
-    note_unsynced(wal, klass, group);
-    if (group->used >= wal->group_payload_max / 2 || !wal->has_stage) {
+    note_unsynced(wal, commit->klass, group);
+    if (!wal->has_stage) {
         gy_wal_kick(wal);
     }
     gy_wal_advance(wal);
+    return sequence;
 }
 
 /* One part of a large commit into a group of its own. */
@@ -391,27 +400,31 @@ await_part(struct gy_wal *wal, struct gyre_slice part, uint8_t flags, struct gy_
 }
 
 static GY_SUSPENDS gyre_status
-await_parts(struct gy_wal *wal, struct gyre_slice commit, uint32_t count, enum gy_wal_class klass,
+await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_commit *commit,
             uint64_t *ret_sequence)
 {
-    const uint8_t *bytes = commit.data;
     struct gy_wal_group *group = NULL;
 
-    for (size_t at = 0; at < commit.size;) {
-        const size_t size = (size_t)gy_min_u64(commit.size - at, wal->group_payload_max);
-        const bool last = at + size == commit.size;
+    for (size_t at = 0; at < bytes.size;) {
+        const size_t size = (size_t)gy_min_u64(bytes.size - at, wal->group_payload_max);
+        const bool last = at + size == bytes.size;
         const uint8_t flags = (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) |
                                         (last ? GY_FRAME_LAST : 0));
-        const gyre_status status =
-            await_part(wal, gyre_slice(bytes + at, size), flags, &group);
+        const gyre_status status = await_part(
+            wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, &group);
 
         if (status != GYRE_OK) {
             return status; /* poisoned: its parts are a torn tail */
         }
+        if (at == 0) {
+            const uint64_t parts = bytes.size / wal->group_payload_max + 1;
+
+            group->whole_span = bytes.size + parts * (GY_FRAME_HEADER_SIZE + GY_PAGE);
+        }
         if (last) {
             group->record_count = 1;
             *ret_sequence = wal->sequence_next;
-            wal->sequence_next += count;
+            wal->sequence_next += commit->count;
             group->sequence_last = wal->sequence_next - 1;
         }
         gy_stage_commit(&wal->stage, group->index, group->used, group->record_count,
@@ -419,43 +432,40 @@ await_parts(struct gy_wal *wal, struct gyre_slice commit, uint32_t count, enum g
         at += size;
     }
     gy_assert(group != NULL);
-    note_unsynced(wal, klass, group);
+    note_unsynced(wal, commit->klass, group);
     close_group(wal); /* a part shares its frame with nothing */
     gy_wal_advance(wal);
     return GYRE_OK;
 }
 
 GY_SUSPENDS gyre_status
-gy_wal_await_append_large(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
-                          enum gy_wal_class klass, uint64_t *ret_sequence)
+gy_wal_await_append_large(struct gy_wal *wal, const struct gy_wal_commit *commit,
+                          uint64_t *ret_sequence)
 {
     struct gy_heap *heap = &wal->config.loop->heap;
-    gyre_status status = GYRE_OK;
-    uint8_t *commit;
-    uint8_t *at;
+    gyre_status status = room_refusal(wal, commit->size);
+    uint8_t *bytes;
+    uint8_t *end;
 
-    gy_assert(operations.size <= gy_wal_commit_max(wal->config.slot_size));
-    status = room_refusal(wal, operations.size);
-    while (status == GYRE_OK && (wal->large || !has_log_room(wal, operations.size))) {
+    gy_assert(commit->size <= gy_wal_commit_max(wal->config.slot_size));
+    while (status == GYRE_OK && (wal->large || !has_log_room(wal, commit->size))) {
         gy_waitq_await(sched_of(wal), &wal->space);
-        status = room_refusal(wal, operations.size);
+        status = room_refusal(wal, commit->size);
     }
     if (status != GYRE_OK) {
         return status;
     }
-    commit = gy_heap_alloc(heap, operations.size + GY_VARINT64_MAX, GY_MEM_CALL);
-    if (commit == NULL) {
-        return gy_fail(sched_of(wal), GYRE_NO_MEMORY, "no memory for a batch of %zu bytes",
-                       operations.size);
+    bytes = gy_heap_alloc(heap, commit->size + GY_VARINT64_MAX, GY_MEM_CALL);
+    if (bytes == NULL) {
+        return gy_fail(sched_of(wal), GYRE_NO_MEMORY, "no memory for a commit of %zu bytes",
+                       commit->size);
     }
-    at = gy_put_varint(commit, operations.size);
-    memcpy(at, operations.data, operations.size);
+    end = encode_commit(bytes, commit);
     wal->large = true;
-    status = await_parts(wal, gyre_slice(commit, (size_t)(at - commit) + operations.size), count,
-                         klass, ret_sequence);
+    status = await_parts(wal, gyre_slice(bytes, (size_t)(end - bytes)), commit, ret_sequence);
     wal->large = false;
     gy_waitq_wake_all(&wal->space);
-    gy_heap_free(heap, commit);
+    gy_heap_free(heap, bytes);
     return status;
 }
 

@@ -25,6 +25,7 @@
 #ifndef GY_WAL_H
 #define GY_WAL_H
 
+#include "engine/codec/batch.h"
 #include "engine/codec/frame.h"
 #include "engine/disk/manifest.h"
 #include "engine/disk/stage.h"
@@ -59,6 +60,8 @@ struct gy_wal_group {
     uint64_t offset;         /* in its log, once sealed */
     uint32_t span;
     uint32_t written;        /* bytes of span, when a transfer came back short */
+    uint64_t whole_span;     /* first part of a large commit: what all its frames take, so that no commit is
+                                split over two logs */
     struct gy_req req;
     struct gy_waitq waiters; /* commits of this group that are not answered */
 };
@@ -145,8 +148,8 @@ GYRE_NODISCARD gyre_status gy_wal_init(struct gy_wal *wal, const struct gy_wal_c
 
 /* What a killed process left in staging, checked and counted by recovery. */
 struct gy_wal_staged {
-    struct gyre_slice payload; /* commits, or a part of one */
-    uint8_t flags;
+    struct gyre_slice payload; /* commits, each varint size + operations */
+    bool large;                /* one commit, to be written in parts */
     uint32_t record_count;
     uint64_t sequence_first;
     uint64_t sequence_last;
@@ -164,9 +167,17 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_reserve(struct gy_wal *wal, 
 /* The same without waiting: true when gy_wal_append may follow at once. */
 bool gy_wal_try_reserve(struct gy_wal *wal, size_t size);
 
-/* Copy the commit into the log: takes `count` sequences, *ret_sequence is the first. Does not suspend (W7). */
-void gy_wal_append(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
-                   enum gy_wal_class klass, uint64_t *ret_sequence);
+/* A commit to append: one operation, or the encoded operations of a batch. */
+struct gy_wal_commit {
+    const struct gy_operation *single; /* NULL: `operations` */
+    struct gyre_slice operations;
+    size_t size;                       /* encoded bytes, of either */
+    uint32_t count;
+    enum gy_wal_class klass;
+};
+
+/* Copy the commit into the log: takes commit->count sequences, returns the first. Does not suspend (W7). */
+uint64_t gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit);
 
 /* The largest commit that a log of this slot size takes (bytes of operations). */
 static inline uint64_t
@@ -177,9 +188,9 @@ gy_wal_commit_max(uint64_t slot_size)
 
 /* A commit too large for one group (gy_wal_is_large): does reserve and append itself. */
 bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
-GY_SUSPENDS GYRE_NODISCARD gyre_status
-gy_wal_await_append_large(struct gy_wal *wal, struct gyre_slice operations, uint32_t count,
-                          enum gy_wal_class klass, uint64_t *ret_sequence);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_append_large(struct gy_wal *wal,
+                                                                 const struct gy_wal_commit *commit,
+                                                                 uint64_t *ret_sequence);
 
 /* Wait until everything up to `sequence` is answered (W1, W2). IO when the log was poisoned first. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence);

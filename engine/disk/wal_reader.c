@@ -161,7 +161,7 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
     gyre_status status = GYRE_OK;
 
     *ret_record_count = 0;
-    if (reader->sequence_next != 0 && sequence_first != reader->sequence_next && !reader->lenient) {
+    if (sequence_first != reader->sequence_next && !reader->lenient) {
         return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
                           "sequence %llu where %llu was expected: commits are missing; run 'gyre "
                           "salvage'",
@@ -173,7 +173,6 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
         if (status == GYRE_OK && (flags & GY_FRAME_LAST) != 0) {
             const struct gyre_slice whole = gyre_slice(reader->part, reader->part_size);
 
-            reader->part_size = 0;
             status = deliver_all(reader, file_name, offset, whole, &sequence, ret_record_count);
             if (status == GYRE_OK && *ret_record_count != 1) {
                 status = gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
@@ -279,6 +278,11 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
     gyre_status status;
 
     if (frame->kind == GY_FRAME_LOG_START && offset == 0) {
+        if (frame->sequence_first < reader->sequence_next && !reader->lenient) {
+            return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
+                              "a log that begins before its predecessor ends");
+        }
+        reader->sequence_next = frame->sequence_first;
         return GYRE_OK;
     }
     if (frame->kind == GY_FRAME_LOG_END) {

@@ -5,7 +5,8 @@
  *       it is delivered.
  *   X3  For the last log, stopping is a torn tail unless a valid frame further on says that this place was durable
  *       already (its durable_offset lies behind it): then CORRUPT. Dropped bytes are counted.
- *   X4  Sequences go on without a gap, across logs too: CORRUPT else.
+ *   X4  Sequences go on without a gap inside a log: CORRUPT else. A log's start frame may leave numbers out (they
+ *       belonged to commits that a power cut took), never go back.
  *   X5  A commit in parts is delivered when its LAST part is there, in a later log or in staging too. Parts
  *       without it are dropped when another commit follows.
  */
@@ -25,9 +26,9 @@ struct gy_wal_reader {
                           uint32_t count);
     void *arg;
     bool lenient;                /* salvage: skip damage instead of failing; X2..X4 are not demanded */
-    uint64_t sequence_next;      /* expected; 0 = take the first frame's word */
+    uint64_t sequence_next;      /* expected; set by each start frame */
     uint8_t *part;               /* a commit being put together */
-    size_t part_size;
+    size_t part_size;            /* kept after LAST until the next frame: recovery writes it to the new log */
     size_t part_capacity;
     uint64_t part_sequence;
     uint64_t tail_dropped_bytes; /* result, X3 */

@@ -395,41 +395,69 @@ make_stage(struct gy_wal *wal)
     return GYRE_OK;
 }
 
+/* Parts of a large commit, or a whole payload as one frame. */
+#define STAGED_FRAME_MAX (256u * 1024u)
+
 static GY_SUSPENDS gyre_status
 await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
-                    const struct gy_wal_staged *staged, uint64_t *offset)
+                    const struct gy_wal_staged *staged, uint8_t *bytes, uint64_t *offset)
 {
     struct gy_loop *loop = loop_of(wal);
-    const uint64_t span = gy_frame_span((uint32_t)staged->payload.size);
-    const struct gy_frame frame = {.kind = GY_FRAME_COMMITS,
-                                   .flags = staged->flags,
-                                   .payload_size = (uint32_t)staged->payload.size,
-                                   .record_count = staged->record_count,
-                                   .sequence_first = staged->sequence_first,
-                                   .sequence_last = staged->sequence_last,
-                                   .durable_offset = *offset,
-                                   .file_number = log->number};
-    const struct gy_frame_place place = {
-        .store_id = wal->config.store_id, .file_number = log->number, .offset = *offset};
-    uint8_t *bytes;
-    gyre_status status;
+    const uint8_t *payload = staged->payload.data;
+    const uint32_t payload_max = STAGED_FRAME_MAX - GY_FRAME_HEADER_SIZE;
+    gyre_status status = GYRE_OK;
 
-    if (span > gy_wal_log_end(wal) - *offset) {
-        return gy_fail(&loop->sched, GYRE_INVALID,
-                       "commits of a killed process do not fit into a log of %llu bytes; open with "
-                       "the wal_slot_size that it had",
-                       (unsigned long long)wal->config.slot_size);
+    for (size_t at = 0; status == GYRE_OK && at < staged->payload.size;) {
+        const uint32_t size = (uint32_t)gy_min_u64(staged->payload.size - at, payload_max);
+        const bool last = at + size == staged->payload.size;
+        const uint64_t span = gy_frame_span(size);
+        const struct gy_frame frame = {
+            .kind = GY_FRAME_COMMITS,
+            .flags = staged->large ? (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) |
+                                               (last ? GY_FRAME_LAST : 0))
+                                   : 0,
+            .payload_size = size,
+            .record_count = last ? staged->record_count : 0,
+            .sequence_first = staged->sequence_first,
+            .sequence_last = last ? staged->sequence_last : staged->sequence_first - 1,
+            .durable_offset = *offset,
+            .file_number = log->number};
+        const struct gy_frame_place place = {
+            .store_id = wal->config.store_id, .file_number = log->number, .offset = *offset};
+
+        gy_assert(last || staged->large); /* groups are no larger than a frame */
+        if (span > gy_wal_log_end(wal) - *offset) {
+            return gy_fail(&loop->sched, GYRE_INVALID,
+                           "commits of a killed process do not fit into a log of %llu bytes; open "
+                           "with the wal_slot_size that it had",
+                           (unsigned long long)wal->config.slot_size);
+        }
+        memcpy(bytes + GY_FRAME_HEADER_SIZE, payload + at, size);
+        gy_frame_seal(bytes, &frame, &place);
+        status = gy_file_await_write(loop, &wal->slots[log->slot], GY_IO_WAL, bytes, span, *offset,
+                                     GY_IO_DSYNC);
+        *offset += span;
+        at += size;
     }
-    bytes = gy_heap_map(&loop->heap, span, GY_MEM_BUFFERS);
+    return status;
+}
+
+static GY_SUSPENDS gyre_status
+await_append_all_staged(struct gy_wal *wal, const struct gy_wal_log *log,
+                        const struct gy_wal_staged *staged, uint32_t staged_count,
+                        uint64_t *offset)
+{
+    struct gy_heap *heap = &loop_of(wal)->heap;
+    uint8_t *bytes = gy_heap_map(heap, STAGED_FRAME_MAX, GY_MEM_BUFFERS);
+    gyre_status status = GYRE_OK;
+
     if (bytes == NULL) {
-        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to write to the log");
+        return gy_fail(&loop_of(wal)->sched, GYRE_NO_MEMORY, "no memory to write to the log");
     }
-    memcpy(bytes + GY_FRAME_HEADER_SIZE, staged->payload.data, staged->payload.size);
-    gy_frame_seal(bytes, &frame, &place);
-    status = gy_file_await_write(loop, &wal->slots[log->slot], GY_IO_WAL, bytes, span, *offset,
-                                 GY_IO_DSYNC);
-    gy_heap_unmap(&loop->heap, bytes, span, GY_MEM_BUFFERS);
-    *offset += span;
+    for (uint32_t i = 0; status == GYRE_OK && i < staged_count; i++) {
+        status = await_append_staged(wal, log, &staged[i], bytes, offset);
+    }
+    gy_heap_unmap(heap, bytes, STAGED_FRAME_MAX, GY_MEM_BUFFERS);
     return status;
 }
 
@@ -457,8 +485,8 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
         }
         status = await_start_log(wal, slot, previous_end, &log);
     }
-    for (uint32_t i = 0; status == GYRE_OK && i < staged_count; i++) {
-        status = await_append_staged(wal, &log, &staged[i], &offset);
+    if (status == GYRE_OK) {
+        status = await_append_all_staged(wal, &log, staged, staged_count, &offset);
     }
     if (status != GYRE_OK) {
         return status;

@@ -247,7 +247,8 @@ submit_groups(struct gy_wal *wal)
         if (group->state != GY_GROUP_CLOSED) {
             return true;
         }
-        if (gy_frame_span(group->used) > gy_wal_log_end(wal) - wal->offset) {
+        if (gy_max_u64(gy_frame_span(group->used), group->whole_span) >
+            gy_wal_log_end(wal) - wal->offset) {
             return false;
         }
         seal(wal, group);

@@ -5,8 +5,8 @@
 #include "io/base/assert.h"
 #include "io/sim/sim_machine.h"
 
-/* How much of a transfer a short one moves: at least a sector (a byte for a buffered file), less than
- * all; all of it when there is nothing to cut. */
+/* How much of a transfer a short one moves: at least a sector (a byte for a buffered file), less
+ * than all; all of it when there is nothing to cut. */
 static uint32_t
 short_size(struct gy_sim_machine *machine, const struct gy_req *req, uint32_t size)
 {
@@ -51,8 +51,7 @@ take_read(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     uint64_t offset = req->offset;
     uint32_t size = req->size;
 
-    if (size > 0 &&
-        (buffer[0] != GY_SIM_POISON || memcmp(buffer, buffer + 1, size - 1) != 0)) {
+    if (size > 0 && (buffer[0] != GY_SIM_POISON || memcmp(buffer, buffer + 1, size - 1) != 0)) {
         gy_sim_violate(machine, req, "the buffer of a read in flight was written to");
     }
     if (flight->fault == GY_SIM_FAULT_ERROR) {
@@ -171,8 +170,28 @@ lock_owner(const struct gy_sim_machine *machine, uint32_t slot)
 void
 gy_sim_slot_release(struct gy_sim_machine *machine, uint32_t slot)
 {
+    if (machine->slots[slot].is_shared_lock) {
+        gy_sim_disk_unlock_shared(machine->disk, machine->slots[slot].ino);
+    }
     gy_sim_disk_close_slot(machine->disk, machine->slots[slot].ino, lock_owner(machine, slot));
     machine->slots[slot] = (struct gy_sim_slot){.is_open = false};
+}
+
+static int32_t
+take_lock(struct gy_sim_machine *machine, const struct gy_req *req)
+{
+    struct gy_sim_slot *slot = &machine->slots[req->slot];
+    int result;
+
+    if ((req->flags & GY_LOCK_SHARED) == 0) {
+        return gy_sim_disk_lock(machine->disk, slot->ino, lock_owner(machine, req->slot));
+    }
+    if (slot->is_shared_lock) {
+        return 0;
+    }
+    result = gy_sim_disk_lock_shared(machine->disk, slot->ino);
+    slot->is_shared_lock = result == 0;
+    return result;
 }
 
 static int32_t
@@ -220,8 +239,7 @@ gy_sim_take_effect(struct gy_sim_machine *machine, struct gy_sim_flight *flight)
     case GY_OP_LIST:
         return take_list(machine, req);
     case GY_OP_LOCK:
-        return gy_sim_disk_lock(machine->disk, machine->slots[req->slot].ino,
-                                lock_owner(machine, req->slot));
+        return take_lock(machine, req);
     case GY_OP_FREE_SPACE:
         req->ret_size = gy_sim_disk_free_bytes(machine->disk);
         return 0;

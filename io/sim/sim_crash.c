@@ -2,9 +2,10 @@
  * lost.
  *
  * A coin for every change decides, thrown from one draw of the caller's generator, so a crash takes
- * the same amount of randomness whatever is pending. How the coin falls on average differs from file
- * to file (all lost, most lost, even, most kept, all kept): bugs of ordering show when one file
- * survived and the other did not, and even coins for hundreds of sectors would never give that.
+ * the same amount of randomness whatever is pending. How the coin falls on average differs from
+ * file to file (all lost, most lost, even, most kept, all kept): bugs of ordering show when one
+ * file survived and the other did not, and even coins for hundreds of sectors would never give
+ * that.
  */
 #include <string.h>
 
@@ -63,8 +64,7 @@ settle_file(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_ino
         }
         mask &= version->mask;
         if (mask != 0) {
-            gy_sim_map_merge(disk->heap, &inode->durable, version->page_index, version->page,
-                             mask);
+            gy_sim_map_merge(disk->heap, &inode->durable, version->page_index, version->page, mask);
         }
     }
     for (uint32_t i = 0; i < inode->size_count; i++) {

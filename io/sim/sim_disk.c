@@ -8,7 +8,7 @@
 
 #define FREE_BYTES_UNLIMITED (1ull << 40)
 
-/* ---- Inodes ------------------------------------------------------------------------------------- */
+/* ---- Inodes ---- */
 
 void
 gy_sim_inode_put(struct gy_heap *heap, struct gy_sim_inode *inode)
@@ -156,7 +156,7 @@ gy_sim_disk_set_capacity(struct gy_sim_disk *disk, uint64_t capacity)
     disk->config.capacity = capacity;
 }
 
-/* ---- Open files and locks ------------------------------------------------------------------------ */
+/* ---- Open files and locks ---- */
 
 void
 gy_sim_disk_open_slot(struct gy_sim_disk *disk, uint32_t ino)
@@ -212,7 +212,7 @@ gy_sim_disk_unlock_shared(struct gy_sim_disk *disk, uint32_t ino)
     disk->nodes[ino].shared_count--;
 }
 
-/* ---- Requests in flight -------------------------------------------------------------------------- */
+/* ---- Requests in flight ---- */
 
 static void
 blob_put(struct gy_heap *heap, struct gy_sim_blob *blob)
@@ -302,7 +302,7 @@ gy_sim_op_own_data(struct gy_sim_disk *disk, struct gy_sim_op *op)
     }
 }
 
-/* ---- Staging memory ------------------------------------------------------------------------------ */
+/* ---- Staging memory ---- */
 
 static struct gy_sim_block *
 block_find(const struct gy_sim_disk *disk, const uint64_t id[2])
@@ -393,7 +393,7 @@ gy_sim_disk_drop_stage(struct gy_sim_disk *disk)
     disk->block_count = 0;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
 struct gy_sim_disk *
 gy_sim_disk_make(const struct gy_sim_disk_config *config, struct gy_heap *heap)

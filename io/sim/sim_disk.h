@@ -5,16 +5,16 @@
  * them lie pending changes, and only these rules move one into the durable image:
  *   D1  SYNC of a file: its writes, truncates and allocations that COMPLETED before the sync was
  *       SUBMITTED. Later ones stay pending, also when they complete before the sync does.
- *   D2  WRITE with GY_IO_DSYNC: its own sectors, and the size where they would else lie past the end.
- *       Not another write, not another file, not the name.
- *   D3  SYNC of a directory: its names that changed before the sync was submitted. Syncing a file does
- *       not sync its name, syncing a directory does not sync the files in it.
+ *   D2  WRITE with GY_IO_DSYNC: its own sectors, and the size where they would else lie past the
+ *       end. Not another write, not another file, not the name.
+ *   D3  SYNC of a directory: its names that changed before the sync was submitted. Syncing a file
+ *       does not sync its name, syncing a directory does not sync the files in it.
  *   D4  A failed SYNC keeps nothing, and no later sync makes up for it: what it should have covered
  *       stays pending until it is written again (file systems mark the pages clean). Sizes and
  *       names are kinder: they stay pending and the next sync covers them.
  *   D5  Nothing else is implied: no order between files, between data and size, or between names.
- * A sector is 512 or 4096 bytes and never tears inside; a write of several sectors can tear anywhere
- * between them. A rename is atomic: the old name or the new one.
+ * A sector is 512 or 4096 bytes and never tears inside; a write of several sectors can tear
+ * anywhere between them. A rename is atomic: the old name or the new one.
  *
  * Disks are cheap to copy (copy on write): a crash test takes a copy at every I/O event. All copies
  * share the heap of the first one; each is freed by itself. Everything is deterministic: the same
@@ -48,10 +48,12 @@ struct gy_sim_disk_config {
 enum gy_sim_crash {
     GY_SIM_CRASH_NONE,   /* power cut; nothing survives that was not made durable */
     GY_SIM_CRASH_ALL,    /* power cut; everything survives, requests in flight included */
-    GY_SIM_CRASH_RANDOM, /* power cut; each pending sector, size and name survives or not, and each
-                            request in flight may have reached the disk in any part */
-    GY_SIM_CRASH_KILL,   /* the process died: what completed stays as it was, pending or durable, each
-                            request in flight happened or not, staging memory stays */
+    /* power cut; each pending sector, size and name survives or not, and each request in flight may
+     * have reached the disk in any part */
+    GY_SIM_CRASH_RANDOM,
+    /* the process died: what completed stays as it was, pending or durable, each request in flight
+     * happened or not, staging memory stays */
+    GY_SIM_CRASH_KILL,
 };
 
 /* `config` NULL = all defaults. */
@@ -80,9 +82,12 @@ uint64_t gy_sim_disk_hash(const struct gy_sim_disk *disk);
 bool gy_sim_disk_is_durable(const struct gy_sim_disk *disk, const char *path, uint64_t offset,
                             uint64_t size);
 
-/* ---- Look at and damage the files, past any world. Paths start at the root of the disk ("/db/x" and
- * "db/x" are the same). The result is a count or 0, else a negative errno. Changes are durable at
- * once; make them on a disk that nobody writes to (after a crash or a close). ------------------- */
+/* ---- Look at and damage the files, past any world ----
+ *
+ * Paths start at the root of the disk ("/db/x" and "db/x" are the same). The result is a count or
+ * 0, else a negative errno. Changes are durable at once; make them on a disk that nobody writes to
+ * (after a crash or a close). */
+
 int64_t gy_sim_disk_file_size(const struct gy_sim_disk *disk, const char *path);
 int64_t gy_sim_disk_peek(const struct gy_sim_disk *disk, const char *path, uint64_t offset,
                          void *buffer, size_t size);

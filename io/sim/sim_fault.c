@@ -58,8 +58,7 @@ rule_matches(const struct gy_sim_machine *machine, const struct gy_sim_rule *rul
     if (rule->klass_mask != 0 && ((rule->klass_mask >> req->klass) & 1u) == 0) {
         return false;
     }
-    if (rule->name[0] == '\0' ||
-        strstr(gy_sim_request_name(machine, req), rule->name) != NULL) {
+    if (rule->name[0] == '\0' || strstr(gy_sim_request_name(machine, req), rule->name) != NULL) {
         return true;
     }
     return (req->op == GY_OP_RENAME || req->op == GY_OP_LINK) && req->name_new != NULL &&
@@ -106,8 +105,7 @@ latency_of(struct gy_sim_machine *machine, uint8_t op)
     if (latency->max_ns > latency->min_ns) {
         ns += gy_rng_below(&machine->time_rng, latency->max_ns - latency->min_ns + 1);
     }
-    if (latency->tail_ppm != 0 &&
-        gy_rng_below(&machine->time_rng, MILLION) < latency->tail_ppm) {
+    if (latency->tail_ppm != 0 && gy_rng_below(&machine->time_rng, MILLION) < latency->tail_ppm) {
         ns *= latency->tail_factor;
     }
     return ns;
@@ -188,7 +186,7 @@ gy_sim_record(struct gy_sim_machine *machine, const struct gy_sim_flight *flight
     }
 }
 
-/* ---- What tests ask -------------------------------------------------------------------------------- */
+/* ---- What tests ask ---- */
 
 static const struct gy_sim_machine *
 machine_of(const struct gy_world *world)

@@ -1,7 +1,7 @@
 /* sim_file.c - bytes and sizes of a simulated file: what a write changes, what a sync keeps.
  *
- * A version refers to the very page that `now` holds; the page is copied when it is written next, so
- * the version keeps the bytes of its own moment without a copy of its own.
+ * A version refers to the very page that `now` holds; the page is copied when it is written next,
+ * so the version keeps the bytes of its own moment without a copy of its own.
  */
 #include <errno.h>
 #include <string.h>
@@ -52,8 +52,8 @@ size_push(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t size, b
 {
     inode->sizes = gy_sim_grow(disk->heap, inode->sizes, &inode->size_capacity,
                                inode->size_count + 1, sizeof(*inode->sizes));
-    inode->sizes[inode->size_count] = (struct gy_sim_size){
-        .seq = disk->seq, .size = size, .is_allocation = is_allocation};
+    inode->sizes[inode->size_count] =
+        (struct gy_sim_size){.seq = disk->seq, .size = size, .is_allocation = is_allocation};
     inode->size_count++;
 }
 
@@ -159,8 +159,8 @@ write_fits(const struct gy_sim_disk *disk, const struct gy_sim_inode *inode, uin
     return size;
 }
 
-/* D2: the size that a DSYNC write up to `end` needs. Older sizes that would cut it off can no longer
- * come back; what programs see stays the last pending one. */
+/* D2: the size that a DSYNC write up to `end` needs. Older sizes that would cut it off can no
+ * longer come back; what programs see stays the last pending one. */
 static void
 size_cover(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t end)
 {

@@ -1,8 +1,9 @@
 /* sim_fs.c - names of the simulated disk: what programs see, what a directory sync keeps.
  *
  * The list of names after a crash is the durable list with some of the pending changes played on it
- * in order; a change that does not fit (a rename whose source never came to be) is left out. So every
- * outcome is one that some set of surviving changes explains, and a rename is never half done.
+ * in order; a change that does not fit (a rename whose source never came to be) is left out. So
+ * every outcome is one that some set of surviving changes explains, and a rename is never half
+ * done.
  */
 #include <errno.h>
 #include <string.h>
@@ -45,8 +46,8 @@ gy_sim_fs_entry(const struct gy_sim_entries *entries, const char *name)
 }
 
 static void
-entries_insert(struct gy_heap *heap, struct gy_sim_entries *entries, const char *name,
-               uint32_t ino, bool is_dir)
+entries_insert(struct gy_heap *heap, struct gy_sim_entries *entries, const char *name, uint32_t ino,
+               bool is_dir)
 {
     bool found;
     const uint32_t position = entries_position(entries, name, &found);
@@ -87,8 +88,7 @@ gy_sim_fs_copy_entries(struct gy_heap *heap, struct gy_sim_entries *target,
 }
 
 bool
-gy_sim_fs_play(struct gy_heap *heap, struct gy_sim_entries *entries,
-               const struct gy_sim_nsop *nsop)
+gy_sim_fs_play(struct gy_heap *heap, struct gy_sim_entries *entries, const struct gy_sim_nsop *nsop)
 {
     const struct gy_sim_entry *entry = gy_sim_fs_entry(entries, nsop->name);
 

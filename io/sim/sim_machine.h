@@ -13,6 +13,7 @@
 struct gy_sim_slot {
     bool is_open;
     bool is_closing;        /* a CLOSE is in flight */
+    bool is_shared_lock;    /* holds a shared lock on its inode */
     uint8_t flags;          /* GY_OPEN_* */
     uint32_t ino;
     uint32_t request_count; /* in flight on it */

@@ -18,8 +18,7 @@ gy_sim_zalloc(struct gy_heap *heap, size_t size)
 }
 
 void *
-gy_sim_grow(struct gy_heap *heap, void *items, uint32_t *capacity, uint32_t count,
-            size_t item_size)
+gy_sim_grow(struct gy_heap *heap, void *items, uint32_t *capacity, uint32_t count, size_t item_size)
 {
     uint32_t wanted = *capacity < 4 ? 4 : *capacity;
 
@@ -103,8 +102,7 @@ leaf_writable(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index)
 
         map->leaves = gy_heap_realloc(heap, map->leaves, count * sizeof(*map->leaves), GY_MEM_LOOP);
         gy_assert(map->leaves != NULL);
-        memset(map->leaves + map->leaf_count, 0,
-               (count - map->leaf_count) * sizeof(*map->leaves));
+        memset(map->leaves + map->leaf_count, 0, (count - map->leaf_count) * sizeof(*map->leaves));
         map->leaf_count = count;
     }
     leaf = map->leaves[position];

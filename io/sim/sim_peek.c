@@ -1,4 +1,4 @@
-/* sim_peek.c - look at the simulated disk from outside, and damage it: for tests, never for worlds. */
+/* sim_peek.c - look at the simulated disk from outside, and damage it: for tests, not worlds. */
 #include <errno.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ gy_sim_hash(uint64_t seed, const void *bytes, size_t size)
     return gy_mix64(hash);
 }
 
-/* ---- Is it durable? ------------------------------------------------------------------------------ */
+/* ---- Is it durable? ---- */
 
 /* The name is on the disk and no pending change touches it; then it is what programs see (I1). */
 static bool
@@ -46,7 +46,7 @@ name_is_durable(const struct gy_sim_inode *dir, const char *name)
     return gy_sim_fs_entry(&dir->entries_durable, name) != NULL;
 }
 
-/* The name and all directories above it, which are found by their parents: a path has one way up. */
+/* The name and all directories above it, found by their parents: a path has one way up. */
 static bool
 path_is_durable(const struct gy_sim_disk *disk, uint32_t dir, const char *name)
 {
@@ -141,7 +141,7 @@ gy_sim_disk_is_durable(const struct gy_sim_disk *disk, const char *path, uint64_
     return true;
 }
 
-/* ---- Look ---------------------------------------------------------------------------------------- */
+/* ---- Look ---- */
 
 int64_t
 gy_sim_disk_file_size(const struct gy_sim_disk *disk, const char *path)
@@ -231,7 +231,7 @@ gy_sim_disk_hash(const struct gy_sim_disk *disk)
     return hash;
 }
 
-/* ---- Damage -------------------------------------------------------------------------------------- */
+/* ---- Damage ---- */
 
 /* Do it to the names and make all names of that directory durable. */
 static int32_t

@@ -1,9 +1,10 @@
 /* sim_state.h - the inside of the simulated disk, shared by the files of io/sim.
  *
  * A file's life is kept as `now` (what programs see), `durable` (what a power cut leaves) and what
- * lies between: page versions and sizes in the order of their completion. Directories keep two lists
- * of names and the changes between them. Each change carries the disk's sequence number at the moment
- * it completed, so that a sync can tell what completed before the sync was submitted (D1, D3).
+ * lies between: page versions and sizes in the order of their completion. Directories keep two
+ * lists of names and the changes between them. Each change carries the disk's sequence number at
+ * the moment it completed, so that a sync can tell what completed before the sync was submitted
+ * (D1, D3).
  *
  *   I1  now == durable + all pending changes in order, doomed ones included.
  *   I2  An inode with refs > 1 is shared with a copy of the disk and is never changed:
@@ -135,7 +136,7 @@ struct gy_sim_disk {
     uint32_t block_capacity;
 };
 
-/* ---- sim_disk.c: inodes, requests, staging, locks --------------------------------------------- */
+/* ---- sim_disk.c: inodes, requests, staging, locks ---- */
 
 const struct gy_sim_inode *gy_sim_disk_inode(const struct gy_sim_disk *disk, uint32_t ino);
 struct gy_sim_inode *gy_sim_disk_edit(struct gy_sim_disk *disk, uint32_t ino);
@@ -169,7 +170,7 @@ void gy_sim_stage_close(struct gy_sim_disk *disk, struct gy_stage *stage, bool u
 struct gy_sim_disk *gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage);
 void gy_sim_disk_drop_stage(struct gy_sim_disk *disk);
 
-/* ---- sim_file.c: bytes and sizes --------------------------------------------------------------- */
+/* ---- sim_file.c: bytes and sizes ---- */
 
 uint32_t gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size,
                           void *buffer);
@@ -187,7 +188,7 @@ void gy_sim_file_cut(struct gy_heap *heap, struct gy_sim_map *map, uint64_t size
 /* Forget all that is pending; `now` is left as it is. */
 void gy_sim_file_drop_pending(struct gy_heap *heap, struct gy_sim_inode *inode);
 
-/* ---- sim_fs.c: names ---------------------------------------------------------------------------- */
+/* ---- sim_fs.c: names ---- */
 
 /* Directory and last name of a path. "" as the name stands for the directory itself. */
 int gy_sim_fs_resolve(const struct gy_sim_disk *disk, uint32_t dir, const char *path,
@@ -201,14 +202,14 @@ int32_t gy_sim_fs_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op);
 void gy_sim_fs_sync(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq);
 /* Free inodes that no name and no slot refers to (I3). */
 void gy_sim_fs_collect(struct gy_sim_disk *disk);
-/* Play one change on a list of names if it fits there; false (and nothing done) when it does not. */
+/* Play one change on a list of names if it fits there; else false, and nothing is done. */
 bool gy_sim_fs_play(struct gy_heap *heap, struct gy_sim_entries *entries,
                     const struct gy_sim_nsop *nsop);
 const struct gy_sim_entry *gy_sim_fs_entry(const struct gy_sim_entries *entries, const char *name);
 void gy_sim_fs_copy_entries(struct gy_heap *heap, struct gy_sim_entries *target,
                             const struct gy_sim_entries *source);
 
-/* ---- sim_peek.c ---------------------------------------------------------------------------------- */
+/* ---- sim_peek.c ---- */
 
 /* A 64-bit digest, the same on every machine; not for secrets. */
 uint64_t gy_sim_hash(uint64_t seed, const void *bytes, size_t size);

@@ -1,7 +1,8 @@
 /* world_sim.c - the simulated machine behind the seam: submit, reap, the clock, open and close.
  *
- * Requests wait in one list by the moment they are due. reap() takes them from its head, so the order
- * of completion is the order of the latencies that the seed gave, whatever the order of submission.
+ * Requests wait in one list by the moment they are due. reap() takes them from its head, so the
+ * order of completion is the order of the latencies that the seed gave, whatever the order of
+ * submission.
  */
 #include "io/sim/world_sim.h"
 
@@ -12,10 +13,11 @@
 #include "io/sim/sim_machine.h"
 
 #define FILE_SIZE_MAX (64 * GY_GIB)
-#define IDLE_REAPS_MAX 100000u /* then the caller spins for ever: better a dead test than a hung one */
-#define STOPPED_NS 1000u       /* how long a stopped machine takes to say -EIO */
+#define IDLE_REAPS_MAX \
+    100000u              /* then the caller spins for ever: better a dead test than a hung one */
+#define STOPPED_NS 1000u /* how long a stopped machine takes to say -EIO */
 
-/* ---- Submit --------------------------------------------------------------------------------------- */
+/* ---- Submit ---- */
 
 /* The slot, if it can take a request; NULL and a violation if it cannot. */
 static struct gy_sim_slot *
@@ -175,8 +177,8 @@ enqueue(struct gy_sim_machine *machine, struct gy_sim_flight *flight)
 static bool
 op_changes_disk(uint8_t op)
 {
-    return gy_sim_op_has_names(op) || op == GY_OP_WRITE || op == GY_OP_SYNC || op == GY_OP_ALLOCATE ||
-           op == GY_OP_TRUNCATE;
+    return gy_sim_op_has_names(op) || op == GY_OP_WRITE || op == GY_OP_SYNC ||
+           op == GY_OP_ALLOCATE || op == GY_OP_TRUNCATE;
 }
 
 static void
@@ -211,7 +213,7 @@ sim_submit(struct gy_world *world, struct gy_req *req)
     gy_sim_record(machine, flight, false, 0);
 }
 
-/* ---- Reap ----------------------------------------------------------------------------------------- */
+/* ---- Reap ---- */
 
 static void
 complete(struct gy_sim_machine *machine, struct gy_sim_flight *flight, struct gy_list *finished)
@@ -296,7 +298,7 @@ sim_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runna
     }
 }
 
-/* ---- Clock, randomness, staging ------------------------------------------------------------------- */
+/* ---- Clock, randomness, staging ---- */
 
 static uint64_t
 sim_now_ns(struct gy_world *world)
@@ -369,9 +371,8 @@ sim_stage_create(struct gy_world *world, struct gy_stage *stage, const uint64_t 
 {
     struct gy_sim_machine *machine = gy_sim_machine_of(world);
 
-    return machine->stop != GY_SIM_STOP_NOT
-               ? -EIO
-               : gy_sim_stage_create(machine->disk, stage, id, size);
+    return machine->stop != GY_SIM_STOP_NOT ? -EIO
+                                            : gy_sim_stage_create(machine->disk, stage, id, size);
 }
 
 static int
@@ -388,7 +389,7 @@ sim_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink)
     gy_sim_stage_close(machine->disk, stage, unlink && machine->stop == GY_SIM_STOP_NOT);
 }
 
-/* ---- Open, close, control ------------------------------------------------------------------------- */
+/* ---- Open, close, control ---- */
 
 static void
 sim_close(struct gy_world *world)

@@ -1,29 +1,32 @@
 /* world_sim.h - the simulated machine: struct gy_world over a gy_sim_disk and a virtual clock.
  *
  * One 64-bit seed decides everything: how long each request takes, so in which order they finish,
- * which transfers are short, which planned faults strike, what random() says. Two runs with one seed
- * and one caller give the same trace hash to the bit.
+ * which transfers are short, which planned faults strike, what random() says. Two runs with one
+ * seed and one caller give the same trace hash to the bit.
  *
- *   E1  An event is a submission or a completion. Events are numbered from 1. on_event is called when
- *       the event has taken effect on the disk and before the caller of the world sees it.
- *   E2  A request takes effect on the disk at one moment, its completion; until then it is in flight
- *       and a crash copy may find it done in any part.
+ *   E1  An event is a submission or a completion. Events are numbered from 1. on_event is called
+ *       when the event has taken effect on the disk and before the caller of the world sees it.
+ *   E2  A request takes effect on the disk at one moment, its completion; until then it is in
+ *       flight and a crash copy may find it done in any part.
  *   E3  Time stands still except in reap(wait), which jumps to the next completion or the deadline,
  *       and for call_ns at each look at the clock and each reap, so that a loop that waits for time
  *       to pass gets there.
  *   E4  Rules of world.h that the caller broke are violations: counted, the first one kept as text,
- *       on_violation called. A test fails when there is one. They are: a WRITE buffer edited or a READ
- *       buffer touched in flight (S5), a buffer off its alignment, a transfer over GY_IO_SIZE_MAX, a
- *       slot that is not open, a slot closed under a request (S6), and waiting for ever.
+ *       on_violation called. A test fails when there is one. They are: a WRITE buffer edited or a
+ *       READ buffer touched in flight (S5), a buffer off its alignment, a transfer over
+ *       GY_IO_SIZE_MAX, a slot that is not open, a slot closed under a request (S6), and waiting
+ *       for ever.
  *
- * How to test crashes. Let the run go on, and in on_event take gy_sim_disk_crash() of the disk, open
- * a second world and a second engine on the copy, check, close, free. The run itself is never torn
- * down by force, nothing is abandoned, and every event of it can be tried. Where a run has to end at
- * event i: stop the world there with GY_SIM_STOP_FAIL. The disk is frozen at that moment, every
- * request from then on, in flight or new, ends with -EIO, and the engine closes by its own means, so
- * nothing leaks. GY_SIM_STOP_SILENT completes nothing any more; it fits a forked child that exits.
+ * How to test crashes. Let the run go on, and in on_event take gy_sim_disk_crash() of the disk,
+ * open a second world and a second engine on the copy, check, close, free. The run itself is never
+ * torn down by force, nothing is abandoned, and every event of it can be tried. Where a run has to
+ * end at event i: stop the world there with GY_SIM_STOP_FAIL. The disk is frozen at that moment,
+ * every request from then on, in flight or new, ends with -EIO, and the engine closes by its own
+ * means, so nothing leaks. GY_SIM_STOP_SILENT completes nothing any more; it fits a forked child
+ * that exits.
  *
- * Owns:    slots and requests in flight. Borrows: the disk (and its heap), which outlives the world.
+ * Owns:    slots and requests in flight. Borrows: the disk (and its heap), which outlives the
+ *          world.
  */
 #ifndef GY_WORLD_SIM_H
 #define GY_WORLD_SIM_H
@@ -46,8 +49,9 @@ struct gy_sim_latency {
 enum gy_sim_fault {
     GY_SIM_FAULT_NONE,
     /* Told. */
-    GY_SIM_FAULT_ERROR,     /* -os_errno; a WRITE may have changed some of its sectors, a SYNC of a file
-                               dooms what it covered (D4), all else has changed nothing */
+    /* -os_errno; a WRITE may have changed some of its sectors, a SYNC of a file dooms what it
+     * covered (D4), all else has changed nothing */
+    GY_SIM_FAULT_ERROR,
     GY_SIM_FAULT_SHORT,     /* READ, WRITE: only a part, at least one sector */
     GY_SIM_FAULT_STUCK,     /* never completes */
     GY_SIM_FAULT_SLOW,      /* takes delay_ns longer */
@@ -126,7 +130,8 @@ const char *gy_world_sim_violation(const struct gy_world *world); /* the first, 
 /* How often a rule of the present plan has struck. */
 uint64_t gy_world_sim_strike_count(const struct gy_world *world, uint32_t rule);
 /* The event `back` steps before the last one (0 = the last); false when it is not kept any more. */
-bool gy_world_sim_event(const struct gy_world *world, uint32_t back, struct gy_sim_event *ret_event);
+bool gy_world_sim_event(const struct gy_world *world, uint32_t back,
+                        struct gy_sim_event *ret_event);
 
 /* From the next submission on; the counts of the rules start again. NULL = no faults, and requests
  * that were stuck complete now. */

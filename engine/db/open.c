@@ -1,0 +1,574 @@
+/* open.c - opening a store: lock, manifest, logs, a new manifest and a new log, background. Creating one is the same with nothing
+ * to recover.
+ *
+ * A store exists once CURRENT does. Everything that creation makes before is recognised as half-made and made again; logs are made
+ * after, so a directory with logs or tables but no CURRENT has lost it.
+ */
+#include <stdlib.h>
+
+#include "engine/db/db.h"
+#include "engine/disk/names.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/fail.h"
+
+#include "io/base/ban.h"
+
+#define NUMBERS_AHEAD 16u /* a snapshot calls so many numbers used up, so that what a crash left half-made is never met again */
+
+struct open_call {
+    gyre_loop *loop;
+    const char *path;
+    const struct gyre_options *given;
+    gyre_db *db;
+    gyre_status status;
+};
+
+/* ---- The directory ---- */
+
+struct listing {
+    gyre_db *db;
+    struct gy_recovery *recovery;
+    uint64_t *orphans;       /* numbers of tables that no version has */
+    uint32_t orphan_count;
+    uint32_t orphan_capacity;
+    uint64_t *manifests;
+    uint32_t manifest_count;
+    uint32_t manifest_capacity;
+    uint64_t tables_seen;    /* of the version */
+    bool has_tables, has_logs, has_manifest, has_current, has_foreign, has_tmp;
+    bool no_memory;
+    char foreign[GY_FILE_NAME_MAX];
+};
+
+static void
+push(struct listing *listing, uint64_t **array, uint32_t *count, uint32_t *capacity, uint64_t number)
+{
+    if (*count == *capacity) {
+        const uint32_t next = *capacity * 2 + 16;
+        uint64_t *grown = gy_heap_realloc(&listing->db->loop->io.heap, *array,
+                                          next * sizeof(uint64_t), GY_MEM_CALL);
+
+        if (grown == NULL) {
+            listing->no_memory = true;
+            return;
+        }
+        *array = grown;
+        *capacity = next;
+    }
+    (*array)[(*count)++] = number;
+}
+
+static void
+list_entry(void *arg, const char *name, bool is_regular)
+{
+    struct listing *listing = arg;
+    uint64_t number = 0;
+    const enum gy_file_kind kind = gy_name_parse(name, &number);
+
+    if (kind != GY_FILE_LOG_SLOT && kind != GY_FILE_FOREIGN) {
+        listing->recovery->number_max = gy_max_u64(listing->recovery->number_max, number);
+    }
+    switch (kind) {
+    case GY_FILE_FOREIGN:
+        if (is_regular && !listing->has_foreign) {
+            listing->has_foreign = true;
+            memcpy(listing->foreign, name, strnlen(name, sizeof(listing->foreign) - 1));
+        }
+        break;
+    case GY_FILE_LOCK:
+        break;
+    case GY_FILE_CURRENT:
+        listing->has_current = true;
+        break;
+    case GY_FILE_CURRENT_TMP:
+        listing->has_tmp = true;
+        break;
+    case GY_FILE_MANIFEST:
+        listing->has_manifest = true;
+        push(listing, &listing->manifests, &listing->manifest_count, &listing->manifest_capacity,
+             number);
+        break;
+    case GY_FILE_TABLE:
+        listing->has_tables = true;
+        push(listing, &listing->orphans, &listing->orphan_count, &listing->orphan_capacity, number);
+        break;
+    case GY_FILE_LOG_SLOT:
+        listing->has_logs = true;
+        if (number < GY_WAL_SLOT_MAX) {
+            listing->recovery->slot_exists[number] = true;
+        }
+        break;
+    }
+}
+
+static GY_SUSPENDS gyre_status
+await_list(gyre_db *db, struct gy_recovery *recovery, struct listing *ret_listing)
+{
+    gyre_status status;
+
+    *ret_listing = (struct listing){.db = db, .recovery = recovery};
+    status = gy_dir_await_list(&db->loop->io, &db->dir, list_entry, ret_listing);
+    if (status == GYRE_OK && ret_listing->no_memory) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to list the directory");
+    }
+    return status;
+}
+
+static void
+listing_fini(struct listing *listing)
+{
+    gy_heap_free(&listing->db->loop->io.heap, listing->orphans);
+    gy_heap_free(&listing->db->loop->io.heap, listing->manifests);
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a;
+    const uint64_t y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Every table of the version must be in the directory; what is left in `orphans` is not of the store. */
+static gyre_status
+check_tables(gyre_db *db, struct listing *listing)
+{
+    const struct gy_version *version = db->view->version;
+    uint32_t kept = 0;
+
+    qsort(listing->orphans, listing->orphan_count, sizeof(uint64_t), compare_numbers);
+    for (uint32_t level = 0; level < GY_LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < version->levels[level].count; i++) {
+            const uint64_t number = version->levels[level].tables[i]->meta.number;
+            uint64_t *found = listing->orphan_count == 0
+                                  ? NULL
+                                  : bsearch(&number, listing->orphans, listing->orphan_count,
+                                            sizeof(uint64_t), compare_numbers);
+            char name[GY_NAME_MAX];
+
+            gy_name_table(name, number);
+            if (found == NULL) {
+                return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, GY_NO_OFFSET, 0,
+                                  "a table of the store is missing; run 'gyre salvage'");
+            }
+        }
+    }
+    for (uint32_t i = 0; i < listing->orphan_count; i++) {
+        if (!gy_version_has_number(version, listing->orphans[i])) {
+            listing->orphans[kept++] = listing->orphans[i];
+        }
+    }
+    listing->orphan_count = kept;
+    return GYRE_OK;
+}
+
+/* Files that a crash left behind. A failure is no harm: the next open tries again. */
+static GY_SUSPENDS void
+await_remove_orphans(gyre_db *db, const struct listing *listing)
+{
+    char name[GY_NAME_MAX];
+
+    for (uint32_t i = 0; i < listing->orphan_count; i++) {
+        gy_name_table(name, listing->orphans[i]);
+        (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
+    }
+    for (uint32_t i = 0; i < listing->manifest_count; i++) {
+        gy_name_manifest(name, listing->manifests[i]);
+        if (listing->manifests[i] != db->manifest.number) {
+            (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
+        }
+    }
+    if (listing->has_tmp) {
+        (void)gy_file_await_unlink(&db->loop->io, &db->dir, GY_NAME_CURRENT_TMP);
+    }
+}
+
+/* ---- The manifest of this process ---- */
+
+static void
+write_snapshot(void *arg, struct gy_writer *writer)
+{
+    gyre_db *db = arg;
+    const struct gy_version *version = db->view->version;
+    struct gy_edit edit = {.kind = GY_EDIT_STORE};
+
+    edit.u.store.store_id = db->store_id;
+    edit.u.store.comparator = gyre_str(GY_COMPARATOR_NAME);
+    edit.u.store.compatible = db->features_compatible;
+    gy_edit_encode(writer, &edit);
+    edit = (struct gy_edit){.kind = GY_EDIT_COUNTERS};
+    edit.u.counters.next_file_number = db->next_file_number + NUMBERS_AHEAD;
+    edit.u.counters.last_sequence = gy_max_u64(db->flushed_sequence, gy_db_visible(db));
+    gy_edit_encode(writer, &edit);
+    edit = (struct gy_edit){.kind = GY_EDIT_FLUSHED};
+    edit.u.flushed.keyspace = GY_KEYSPACE_DEFAULT;
+    edit.u.flushed.sequence = db->flushed_sequence;
+    edit.u.flushed.log_min = db->log_min;
+    gy_edit_encode(writer, &edit);
+    for (uint32_t i = 0; i < db->wal.log_count; i++) {
+        edit = (struct gy_edit){.kind = GY_EDIT_ADD_LOG};
+        edit.u.log.number = db->wal.logs[i].number;
+        edit.u.log.slot = db->wal.logs[i].slot;
+        gy_edit_encode(writer, &edit);
+    }
+    edit = (struct gy_edit){.kind = GY_EDIT_STAGE};
+    memcpy(edit.u.stage.id, db->stage_id, sizeof(db->stage_id));
+    memcpy(edit.u.stage.boot_id, db->boot_id, sizeof(db->boot_id));
+    gy_edit_encode(writer, &edit);
+    for (uint32_t level = 0; level < GY_LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < version->levels[level].count; i++) {
+            edit = (struct gy_edit){.kind = GY_EDIT_ADD_TABLE};
+            edit.u.table = version->levels[level].tables[i]->meta;
+            edit.u.table.level = level;
+            gy_edit_encode(writer, &edit);
+        }
+    }
+}
+
+/* ---- Steps of opening ---- */
+
+static GY_SUSPENDS gyre_status
+await_sync_parent(gyre_db *db)
+{
+    const char *slash = strrchr(db->path, '/');
+    struct gy_file parent = GY_FILE_CLOSED;
+    char path[GYRE_PATH_SIZE_MAX] = ".";
+    gyre_status status;
+
+    if (slash == db->path) {
+        memcpy(path, "/", 2);
+    } else if (slash != NULL) {
+        memcpy(path, db->path, (size_t)(slash - db->path));
+        path[slash - db->path] = '\0';
+    }
+    status = gy_dir_await_open(&db->loop->io, path, false, &parent);
+    if (status == GYRE_OK) {
+        status = gy_dir_await_sync(&db->loop->io, &parent);
+    }
+    (void)gy_file_await_close(&db->loop->io, &parent); /* a directory: nothing is lost */
+    return status;
+}
+
+static GY_SUSPENDS gyre_status
+await_lock(gyre_db *db)
+{
+    const uint32_t flags =
+        GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
+    gyre_status status = gy_file_await_open(&db->loop->io, &db->dir, GY_NAME_LOCK, flags,
+                                            GY_IO_META, &db->lock);
+
+    if (status == GYRE_NOT_FOUND && db->read_only) {
+        return GYRE_OK; /* a copy without it, or no store: the manifest tells */
+    }
+    return status != GYRE_OK ? status
+                             : gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
+}
+
+/* No CURRENT: nothing yet, half-made, foreign, or a store that has lost it. */
+static gyre_status
+judge_missing(gyre_db *db, const struct listing *listing)
+{
+    if (listing->has_tables || listing->has_logs) {
+        return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, GY_NAME_CURRENT, GY_NO_OFFSET, 0,
+                          "the file is missing although there are tables or logs; run 'gyre "
+                          "salvage'");
+    }
+    if (listing->has_foreign) {
+        return gy_loop_fail(db->loop, GYRE_INVALID,
+                            "%s is not a store: it holds '%s' and no CURRENT", db->path,
+                            listing->foreign);
+    }
+    if ((db->options.flags & GYRE_OPEN_CREATE) == 0) {
+        return gy_loop_fail(db->loop, GYRE_NOT_FOUND,
+                            "there is no store at %s (open with GYRE_OPEN_CREATE to make one)",
+                            db->path);
+    }
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_create(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct gy_heap *heap = &db->loop->io.heap;
+    struct gy_version *version = gy_version_make_empty(heap);
+    struct gy_memtable *active =
+        gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
+
+    if (version != NULL && active != NULL) {
+        db->view = gy_view_make(heap, active, NULL, 0, version);
+    }
+    gy_version_unref(version);
+    gy_memtable_unref(active);
+    if (db->view == NULL) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for a store; raise memory_limit");
+    }
+    while (db->store_id == 0) {
+        db->store_id = gy_rng_next(&db->rng);
+    }
+    db->next_file_number = recovery->number_max + 1;
+    recovery->clean = true;
+    return await_sync_parent(db);
+}
+
+static GY_SUSPENDS gyre_status
+await_load(gyre_db *db, struct gy_recovery *recovery, struct listing *listing)
+{
+    gyre_status status = gy_recover_await_manifest(db, recovery);
+
+    if (status == GYRE_NOT_FOUND) {
+        status = judge_missing(db, listing);
+        return status != GYRE_OK ? status : await_create(db, recovery);
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    if ((db->options.flags & GYRE_OPEN_EXCLUSIVE) != 0) {
+        return gy_loop_fail(db->loop, GYRE_INVALID, "%s is a store already (GYRE_OPEN_EXCLUSIVE)",
+                            db->path);
+    }
+    db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
+    db->counters.recovered_records = 0;
+    return check_tables(db, listing);
+}
+
+static void
+wal_config(gyre_db *db, struct gy_wal_config *ret_config)
+{
+    *ret_config = (struct gy_wal_config){
+        .loop = &db->loop->io,
+        .dir = &db->dir,
+        .manifest = &db->manifest,
+        .store_id = db->store_id,
+        .next_file_number = &db->next_file_number,
+        .slot_size = db->options.wal_slot_size,
+        .slot_count_max = db->options.wal_slot_count_max,
+        .buffer_size = db->options.wal_buffer_size,
+        .linger_ns = db->options.wal_linger_ms * GY_NS_PER_MS};
+}
+
+/* A new log for this process (or none: NOWAL), after everything recovered is in memtables. */
+static GY_SUSPENDS gyre_status
+await_start_log(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct gy_wal_config config;
+    uint64_t sequence_next = db->sequence + 1;
+    gyre_status status;
+
+    wal_config(db, &config);
+    if (db->options.durability == GYRE_NOWAL) {
+        /* What the logs gave goes to tables first: without a log there is no other place for it. */
+        status = gy_db_await_flush_active(db);
+        db->wal.log_count = 0;
+        memset(db->stage_id, 0, sizeof(db->stage_id));
+        db->log_min = db->next_file_number;
+        return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
+    }
+    status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
+                         recovery->slot_exists, sequence_next);
+    if (status == GYRE_OK) {
+        status = gy_wal_await_start(&db->wal, recovery->last_log_end, recovery->staged,
+                                    recovery->staged_count);
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    db->has_wal = true;
+    gy_wal_stage_id(&db->wal, db->stage_id, db->boot_id);
+    gy_wal_release(&db->wal, db->log_min);
+    if (!db->wal.has_stage) {
+        gy_loop_log(db->loop, GYRE_LOG_WARNING,
+                    "no staging memory (/dev/shm): BUFFERED writes are answered after the log write");
+    }
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct listing *listing)
+{
+    struct gy_wal_config config;
+    gyre_status status;
+
+    gy_manifest_init(&db->manifest, &db->loop->io, &db->dir, db->store_id, &db->next_file_number,
+                     write_snapshot, db);
+    db->manifest.number = recovery->manifest.number;
+    wal_config(db, &config);
+    status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
+                         recovery->slot_exists, db->flushed_sequence + 1);
+    if (status == GYRE_OK) {
+        status = gy_manifest_await_rotate(&db->manifest); /* N5, before anything new is made */
+    }
+    if (status == GYRE_OK) {
+        status = gy_recover_await_logs(db, recovery);
+    }
+    if (status == GYRE_OK) {
+        status = await_start_log(db, recovery);
+    }
+    if (status == GYRE_OK) {
+        await_remove_orphans(db, listing);
+        status = gy_background_await_start(db);
+    }
+    return status;
+}
+
+static GY_SUSPENDS gyre_status
+await_open_all(gyre_db *db, struct gy_recovery *recovery, struct listing *listing)
+{
+    const bool create = (db->options.flags & GYRE_OPEN_CREATE) != 0 && !db->read_only;
+    gyre_status status = gy_dir_await_open(&db->loop->io, db->path, create, &db->dir);
+
+    if (status == GYRE_NOT_FOUND) {
+        return gy_loop_fail(db->loop, GYRE_NOT_FOUND,
+                            "there is no store at %s (open with GYRE_OPEN_CREATE to make one)",
+                            db->path);
+    }
+    if (status == GYRE_OK) {
+        status = await_list(db, recovery, listing);
+    }
+    if (status == GYRE_OK && !listing->has_current) {
+        status = judge_missing(db, listing); /* before the LOCK file is made in a foreign directory */
+    }
+    if (status == GYRE_OK) {
+        status = await_lock(db);
+    }
+    if (status == GYRE_OK) { /* again: before the lock another process may have been at work */
+        listing_fini(listing);
+        memset(recovery, 0, sizeof(*recovery));
+        status = await_list(db, recovery, listing);
+    }
+    if (status == GYRE_OK) {
+        gy_table_set_init(&db->tables, &db->loop->io, &db->loop->arena, db->loop->cache, &db->dir,
+                          db->options.open_files_max);
+        db->tables_ready = true;
+        status = await_load(db, recovery, listing);
+    }
+    if (status == GYRE_OK) {
+        status = db->read_only ? gy_recover_await_logs(db, recovery)
+                               : await_open_writable(db, recovery, listing);
+    }
+    return status;
+}
+
+static void
+open_run(void *arg)
+{
+    struct open_call *call = arg;
+    gyre_db *db = call->db;
+    struct gy_heap *heap = &db->loop->io.heap;
+    struct gy_recovery *recovery = gy_heap_zalloc(heap, sizeof(*recovery), GY_MEM_CALL);
+    struct listing *listing = gy_heap_zalloc(heap, sizeof(*listing), GY_MEM_CALL);
+    const uint64_t start_ns = gy_loop_now(&db->loop->io);
+
+    gy_in_coroutine();
+    if (recovery == NULL || listing == NULL) {
+        call->status = gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to open a store");
+    } else {
+        listing->db = db;
+        call->status = await_open_all(db, recovery, listing);
+        listing_fini(listing);
+        gy_recover_await_fini(db, recovery, call->status == GYRE_OK && !db->read_only);
+    }
+    gy_heap_free(heap, listing);
+    gy_heap_free(heap, recovery);
+    if (call->status == GYRE_OK) {
+        db->counters.recovered_ns = gy_loop_now(&db->loop->io) - start_ns;
+        db->state = GY_DB_OPEN;
+    } else {
+        const struct gyre_error error = *gy_sched_error(&db->loop->io.sched);
+
+        gy_db_await_teardown(db);
+        *gy_sched_error(&db->loop->io.sched) = error;
+    }
+}
+
+static gyre_status
+make_handle(gyre_loop *loop, const char *path, const struct gy_db_options *options,
+            gyre_db **ret_db)
+{
+    struct gy_heap *heap = &loop->io.heap;
+    const size_t path_size = strlen(path) + 1;
+    gyre_db *db = gy_heap_zalloc(heap, sizeof(*db), GY_MEM_VERSION);
+    char *path_copy = gy_heap_alloc(heap, path_size, GY_MEM_VERSION);
+
+    if (db == NULL || path_copy == NULL) {
+        gy_heap_free(heap, db);
+        gy_heap_free(heap, path_copy);
+        return gy_loop_fail(loop, GYRE_NO_MEMORY, "no memory for a store; raise memory_limit");
+    }
+    memcpy(path_copy, path, path_size);
+    for (size_t n = path_size - 1; n > 1 && path_copy[n - 1] == '/'; n--) {
+        path_copy[n - 1] = '\0';
+    }
+    db->magic = GY_DB_MAGIC;
+    db->loop = loop;
+    db->path = path_copy;
+    db->options = *options;
+    db->read_only = (options->flags & GYRE_OPEN_READ_ONLY) != 0;
+    db->dir = (struct gy_file)GY_FILE_CLOSED;
+    db->lock = (struct gy_file)GY_FILE_CLOSED;
+    db->manifest.file = (struct gy_file)GY_FILE_CLOSED;
+    db->compact_options = (struct gy_compact_options){
+        .level0_tables = options->level0_tables,
+        .level_ratio = options->level_ratio,
+        .base_bytes_min = options->level0_tables * options->memtable_size,
+        .table_size = options->table_size,
+        .job_bytes_max = 25 * options->table_size};
+    gy_list_init(&db->snapshots);
+    gy_list_init(&db->iterators);
+    gy_waitq_init(&db->room);
+    gy_waitq_init(&db->installed);
+    gy_waitq_init(&db->work);
+    gy_waitq_init(&db->calls_done);
+    gy_mutex_init(&db->install);
+    gy_pacer_init(&db->pacer, &loop->io);
+    gy_rng_init(&db->rng, loop->io.world->ops->random(loop->io.world));
+    gy_list_push_back(&loop->stores, &db->link);
+    loop->store_count++;
+    *ret_db = db;
+    return GYRE_OK;
+}
+
+void
+gy_db_free(gyre_db *db)
+{
+    gyre_loop *loop = db->loop;
+
+    gy_list_remove(&db->link);
+    loop->store_count--;
+    db->magic = 0;
+    gy_heap_free(&loop->io.heap, db->path);
+    gy_heap_free(&loop->io.heap, db);
+}
+
+gyre_status
+gyre_open(gyre_loop *loop, const char *path, const struct gyre_options *options, gyre_db **ret_db)
+{
+    struct gy_db_options resolved;
+    struct open_call call = {.loop = loop, .path = path, .given = options};
+    gyre_status status = gy_loop_check(loop);
+
+    if (status != GYRE_OK) {
+        return status;
+    }
+    if (path == NULL || ret_db == NULL || path[0] == '\0' ||
+        strnlen(path, GYRE_PATH_SIZE_MAX) >= GYRE_PATH_SIZE_MAX) {
+        return gy_loop_fail(loop, GYRE_INVALID, "gyre_open: a path of 1 to %u bytes is needed",
+                            GYRE_PATH_SIZE_MAX - 1);
+    }
+    status = gy_options_resolve(loop, options, &resolved);
+    if (status == GYRE_OK) {
+        status = make_handle(loop, path, &resolved, &call.db);
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    status = gy_call(loop, "open", open_run, &call);
+    status = status != GYRE_OK ? status : call.status;
+    if (status != GYRE_OK) {
+        gy_db_free(call.db);
+        return status;
+    }
+    *ret_db = call.db;
+    return GYRE_OK;
+}

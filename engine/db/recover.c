@@ -1,0 +1,511 @@
+/* recover.c - from the files of a store to its state: the manifest gives tables and logs, the logs and the staging memory of a killed
+ * process give the memtable.
+ *
+ * Only the logs that the manifest names are read (never what the directory lists), each must be there, and each but the last must
+ * end exactly where its successor says. Commits that tables hold already are skipped.
+ */
+#include "engine/codec/coding.h"
+#include "engine/db/db.h"
+#include "engine/disk/names.h"
+#include "engine/disk/wal_reader.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/fail.h"
+
+#include "io/base/ban.h"
+
+/* ---- The manifest ---- */
+
+struct apply_context {
+    gyre_db *db;
+    struct gy_recovery *recovery;
+};
+
+static gyre_status
+corrupt_edit(gyre_db *db, const char *what, uint64_t number)
+{
+    return gy_loop_fail(db->loop, GYRE_CORRUPT, "the manifest %s %llu; run 'gyre salvage'", what,
+                        (unsigned long long)number);
+}
+
+static gyre_status
+apply_store(gyre_db *db, struct gy_recovery *recovery, const struct gy_edit *edit)
+{
+    const char *name = GY_COMPARATOR_NAME;
+
+    if ((edit->u.store.incompatible & ~(uint64_t)GY_FEATURES_INCOMPATIBLE_KNOWN) != 0) {
+        return gy_loop_fail(db->loop, GYRE_UNSUPPORTED,
+                            "the store needs features (bits %#llx) that this version of Gyre does "
+                            "not know; use a newer one",
+                            (unsigned long long)edit->u.store.incompatible);
+    }
+    if (gy_key_compare(edit->u.store.comparator, gyre_slice(name, strlen(name))) != 0) {
+        return gy_loop_fail(db->loop, GYRE_UNSUPPORTED, "the store's keys are ordered by '%.*s'",
+                            (int)gy_min_u64(edit->u.store.comparator.size, 64),
+                            (const char *)edit->u.store.comparator.data);
+    }
+    db->store_id = edit->u.store.store_id;
+    db->features_compatible = edit->u.store.compatible;
+    recovery->store_seen = true;
+    return GYRE_OK;
+}
+
+static gyre_status
+apply_add_table(gyre_db *db, struct gy_recovery *recovery, const struct gy_table_meta *meta)
+{
+    if (meta->level >= GY_LEVEL_COUNT || meta->keyspace != GY_KEYSPACE_DEFAULT ||
+        gy_key_compare(meta->smallest, meta->largest) > 0 || meta->number >= GY_FILE_NUMBER_MAX) {
+        return corrupt_edit(db, "has a senseless entry for table", meta->number);
+    }
+    if (recovery->table_count == recovery->table_capacity) {
+        const uint32_t capacity = recovery->table_capacity * 2 + 64;
+        struct gy_table **tables =
+            gy_heap_realloc(&db->loop->io.heap, recovery->tables,
+                            capacity * sizeof(struct gy_table *), GY_MEM_VERSION);
+
+        if (tables == NULL) {
+            return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for the list of tables");
+        }
+        recovery->tables = tables;
+        recovery->table_capacity = capacity;
+    }
+    recovery->tables[recovery->table_count] = gy_table_make(&db->tables, meta);
+    if (recovery->tables[recovery->table_count] == NULL) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for the list of tables");
+    }
+    recovery->table_count++;
+    return GYRE_OK;
+}
+
+static gyre_status
+apply_remove_table(gyre_db *db, struct gy_recovery *recovery, uint32_t level, uint64_t number)
+{
+    for (uint32_t i = recovery->table_count; i > 0; i--) {
+        struct gy_table *table = recovery->tables[i - 1];
+
+        if (table->meta.number == number && table->meta.level == level) {
+            gy_table_unref(table);
+            recovery->tables[i - 1] = recovery->tables[--recovery->table_count];
+            return GYRE_OK;
+        }
+    }
+    return corrupt_edit(db, "removes a table that it never added,", number);
+}
+
+static gyre_status
+apply_add_log(gyre_db *db, struct gy_recovery *recovery, uint64_t number, uint32_t slot)
+{
+    const uint32_t count = recovery->log_count;
+
+    if (slot >= GY_WAL_SLOT_MAX || number == 0 || number >= GY_FILE_NUMBER_MAX ||
+        (count > 0 && recovery->logs[count - 1].number >= number)) {
+        return corrupt_edit(db, "has a senseless entry for log", number);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (recovery->logs[i].slot == slot) {
+            return corrupt_edit(db, "has two logs in one slot, the second is", number);
+        }
+    }
+    recovery->logs[count] = (struct gy_wal_log){.number = number, .slot = slot};
+    recovery->log_count++;
+    return GYRE_OK;
+}
+
+static void
+drop_logs(struct gy_recovery *recovery, uint64_t log_min)
+{
+    uint32_t drop = 0;
+
+    while (drop < recovery->log_count && recovery->logs[drop].number < log_min) {
+        drop++;
+    }
+    recovery->log_count -= drop;
+    memmove(recovery->logs, recovery->logs + drop,
+            recovery->log_count * sizeof(recovery->logs[0]));
+}
+
+static gyre_status
+apply_edit(void *arg, const struct gy_edit *edit)
+{
+    struct apply_context *context = arg;
+    struct gy_recovery *recovery = context->recovery;
+    gyre_db *db = context->db;
+
+    if (!recovery->store_seen && edit->kind != GY_EDIT_STORE) {
+        return gy_loop_fail(db->loop, GYRE_CORRUPT,
+                            "the manifest does not begin with the store's identity");
+    }
+    switch (edit->kind) {
+    case GY_EDIT_STORE:
+        return apply_store(db, recovery, edit);
+    case GY_EDIT_COUNTERS:
+        db->next_file_number = gy_max_u64(db->next_file_number, edit->u.counters.next_file_number);
+        recovery->last_sequence =
+            gy_max_u64(recovery->last_sequence, edit->u.counters.last_sequence);
+        return GYRE_OK;
+    case GY_EDIT_ADD_TABLE:
+        return apply_add_table(db, recovery, &edit->u.table);
+    case GY_EDIT_REMOVE_TABLE:
+        return apply_remove_table(db, recovery, edit->u.remove.level, edit->u.remove.number);
+    case GY_EDIT_ADD_LOG:
+        return apply_add_log(db, recovery, edit->u.log.number, edit->u.log.slot);
+    case GY_EDIT_FLUSHED:
+        db->flushed_sequence = gy_max_u64(db->flushed_sequence, edit->u.flushed.sequence);
+        db->log_min = gy_max_u64(db->log_min, edit->u.flushed.log_min);
+        drop_logs(recovery, db->log_min);
+        return GYRE_OK;
+    case GY_EDIT_STAGE:
+        memcpy(db->stage_id, edit->u.stage.id, sizeof(db->stage_id));
+        memcpy(db->boot_id, edit->u.stage.boot_id, sizeof(db->boot_id));
+        return GYRE_OK;
+    }
+    return GYRE_OK;
+}
+
+static gyre_status
+make_version(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct gy_heap *heap = &db->loop->io.heap;
+    const struct gy_version_change change = {.added = recovery->tables,
+                                             .added_count = recovery->table_count};
+    struct gy_version *empty = gy_version_make_empty(heap);
+    struct gy_version *version = NULL;
+    struct gy_memtable *active =
+        gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
+    gyre_status status = GYRE_NO_MEMORY;
+
+    if (empty != NULL && active != NULL) {
+        status = gy_version_apply(empty, &change, &version);
+    }
+    if (status == GYRE_OK) {
+        db->view = gy_view_make(heap, active, NULL, 0, version);
+        status = db->view != NULL ? GYRE_OK : GYRE_NO_MEMORY;
+    }
+    gy_version_unref(version);
+    gy_version_unref(empty);
+    gy_memtable_unref(active);
+    if (status == GYRE_OK) {
+        return GYRE_OK;
+    }
+    return gy_loop_fail(db->loop, status,
+                        status == GYRE_NO_MEMORY
+                            ? "no memory for the list of tables; raise memory_limit"
+                            : "tables of one level overlap: the manifest is damaged");
+}
+
+GY_SUSPENDS gyre_status
+gy_recover_await_manifest(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct apply_context context = {.db = db, .recovery = recovery};
+    gyre_status status = gy_manifest_await_load(&db->loop->io, &db->dir, apply_edit, &context,
+                                                &recovery->manifest);
+
+    if (status == GYRE_OK && (!recovery->store_seen || db->store_id != recovery->manifest.store_id)) {
+        status = gy_loop_fail(db->loop, GYRE_CORRUPT, "CURRENT and manifest are of two stores");
+    }
+    if (status == GYRE_OK) {
+        status = make_version(db, recovery);
+    }
+    for (uint32_t i = 0; i < recovery->table_count; i++) {
+        gy_table_unref(recovery->tables[i]); /* the version has its own references */
+    }
+    gy_heap_free(&db->loop->io.heap, recovery->tables);
+    recovery->tables = NULL;
+    recovery->table_count = 0;
+    return status;
+}
+
+/* ---- The logs ---- */
+
+static gyre_status
+recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first, uint32_t count)
+{
+    struct apply_context *context = arg;
+    gyre_db *db = context->db;
+    struct gy_operation operation;
+    uint64_t sequence = sequence_first;
+    size_t position = 0;
+
+    gy_in_coroutine();
+    if (sequence_first + count - 1 <= db->flushed_sequence) {
+        return GYRE_OK; /* in tables already */
+    }
+    if (!db->read_only && gy_memtable_used(db->view->active) >= db->options.memtable_size) {
+        const gyre_status status = gy_db_await_flush_active(db);
+
+        if (status != GYRE_OK) {
+            return status;
+        }
+    }
+    if (!gy_memtable_reserve(db->view->active, operations.size, count)) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
+                            "no memory to replay the logs; raise memory_limit");
+    }
+    while (position < operations.size) {
+        const gyre_status status = gy_operation_decode(operations, &position, &operation);
+
+        gy_assert(status == GYRE_OK); /* the reader has counted them */
+        gy_memtable_add(db->view->active, operation.key, gy_tag(sequence++, operation.kind),
+                        operation.value);
+    }
+    db->sequence = sequence - 1;
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_open_log(gyre_db *db, const struct gy_wal_log *log, struct gy_file *ret_file,
+               struct gy_log_start *ret_start)
+{
+    char name[GY_NAME_MAX];
+    gyre_status status;
+
+    gy_name_log_slot(name, log->slot);
+    status = gy_file_await_open(&db->loop->io, &db->dir, name, db->read_only ? 0 : GY_OPEN_WRITE,
+                                GY_IO_META, ret_file);
+    if (status == GYRE_OK && !db->read_only) {
+        status = gy_file_await_sync(&db->loop->io, ret_file, GY_IO_META); /* what is read is durable */
+    }
+    if (status == GYRE_OK) {
+        status = gy_wal_await_read_start(&db->loop->io, ret_file, db->store_id, log->number,
+                                         ret_start);
+    }
+    if (status == GYRE_NOT_FOUND) {
+        (void)gy_file_await_close(&db->loop->io, ret_file);
+        return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, 0, 0,
+                          "log %llu, which the manifest names, is missing or its first block is "
+                          "damaged; run 'gyre salvage'",
+                          (unsigned long long)log->number);
+    }
+    return status;
+}
+
+/* N4: a log knows how far the manifest was durable when it was started or ended. */
+static gyre_status
+check_mark(gyre_db *db, const struct gy_recovery *recovery, uint64_t number, uint64_t end)
+{
+    if (number > recovery->manifest.number ||
+        (number == recovery->manifest.number && end > recovery->manifest.end)) {
+        return gy_loop_fail(db->loop, GYRE_CORRUPT,
+                            "the end of the manifest is damaged: a log was written after manifest "
+                            "%llu had reached offset %llu; run 'gyre salvage'",
+                            (unsigned long long)number, (unsigned long long)end);
+    }
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
+                 uint32_t index, uint64_t end)
+{
+    struct gy_wal_log *log = &recovery->logs[index];
+    struct gy_file file = GY_FILE_CLOSED;
+    struct gy_log_start start;
+    struct gy_log_result result = {0};
+    gyre_status status = await_open_log(db, log, &file, &start);
+
+    if (status == GYRE_OK) {
+        status = check_mark(db, recovery, start.manifest_number, start.manifest_end);
+    }
+    if (status == GYRE_OK) {
+        log->sequence_first = start.sequence_first;
+        status = gy_wal_await_read(reader, &file, log->number, end, &result);
+    }
+    if (status == GYRE_OK && result.clean) {
+        status = check_mark(db, recovery, result.manifest_number, result.manifest_end);
+    }
+    recovery->last_log_end = result.end;
+    recovery->clean = result.clean;
+    (void)gy_file_await_close(&db->loop->io, &file); /* nothing was written */
+    return status;
+}
+
+/* Where log `index` ends: its successor's start frame says so. */
+static GY_SUSPENDS gyre_status
+await_log_end(gyre_db *db, const struct gy_recovery *recovery, uint32_t index, uint64_t *ret_end)
+{
+    struct gy_file file = GY_FILE_CLOSED;
+    struct gy_log_start start;
+    gyre_status status;
+
+    if (index + 1 == recovery->log_count) {
+        *ret_end = GY_LOG_LAST;
+        return GYRE_OK;
+    }
+    status = await_open_log(db, &recovery->logs[index + 1], &file, &start);
+    if (status == GYRE_OK) {
+        *ret_end = start.previous_end;
+    }
+    (void)gy_file_await_close(&db->loop->io, &file); /* nothing was written */
+    return status;
+}
+
+/* ---- Staging of a killed process ---- */
+
+/* Operations in a payload of whole commits; 0 when it does not decode. */
+static uint64_t
+payload_operations(struct gyre_slice payload)
+{
+    struct gy_reader reader = gy_reader_of(payload.data, payload.size);
+    uint64_t total = 0;
+
+    while (reader.at < reader.end) {
+        const struct gyre_slice operations = gy_read_string(&reader, payload.size);
+        uint32_t count = 0;
+
+        if (reader.failed || gy_operations_count(operations, &count) != GYRE_OK) {
+            return 0;
+        }
+        total += count;
+    }
+    return total;
+}
+
+/* Remember what has to be written to the new log; a large commit is copied, its parts may lie in an old log. */
+static gyre_status
+note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reader *reader,
+            const struct gy_staged_group *group, uint32_t record_count, uint64_t sequence_last)
+{
+    struct gy_wal_staged *staged = &recovery->staged[recovery->staged_count];
+
+    *staged = (struct gy_wal_staged){.payload = group->payload,
+                                     .record_count = record_count,
+                                     .sequence_first = group->sequence_first,
+                                     .sequence_last = sequence_last};
+    if ((group->flags & GY_FRAME_PART) != 0) {
+        uint8_t *copy = gy_heap_alloc(&db->loop->io.heap, reader->part_size, GY_MEM_CALL);
+
+        if (copy == NULL) {
+            return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover a large commit");
+        }
+        memcpy(copy, reader->part, reader->part_size);
+        recovery->staged_large[recovery->staged_count] = copy;
+        staged->payload = gyre_slice(copy, reader->part_size);
+        staged->large = true;
+    }
+    recovery->staged_count++;
+    return GYRE_OK;
+}
+
+static gyre_status
+replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
+             const struct gy_staged_group *group)
+{
+    const bool is_part = (group->flags & GY_FRAME_PART) != 0;
+    uint32_t record_count = 0;
+    uint64_t sequence_last = 0;
+    gyre_status status;
+
+    if (group->sequence_first < reader->sequence_next &&
+        (is_part || group->sequence_first + payload_operations(group->payload) <=
+                        reader->sequence_next)) {
+        return GYRE_OK; /* it had reached the log */
+    }
+    status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
+                                   group->sequence_first, &record_count, &sequence_last);
+    if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
+        status = note_staged(db, recovery, reader, group, record_count, sequence_last);
+    }
+    return status;
+}
+
+static void
+note_stage_lost(gyre_db *db)
+{
+    db->counters.stage_lost = 1;
+    gy_loop_log(db->loop, GYRE_LOG_WARNING,
+                "the staging memory of the last process is gone although the machine was not "
+                "restarted: BUFFERED writes of its last moments may be lost");
+}
+
+static GY_SUSPENDS gyre_status
+await_replay_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader)
+{
+    struct gy_world *world = db->loop->io.world;
+    struct gy_staged_group *groups;
+    uint64_t boot_id[2] = {0, 0};
+    uint32_t count = 0;
+    int result;
+    gyre_status status;
+
+    if ((db->stage_id[0] | db->stage_id[1]) == 0) {
+        return GYRE_OK;
+    }
+    world->ops->boot_id(world, boot_id);
+    if (memcmp(boot_id, db->boot_id, sizeof(boot_id)) != 0) {
+        return GYRE_OK; /* a power cut or restart: it is gone with the memory */
+    }
+    result = world->ops->stage_open(world, &recovery->stage, db->stage_id);
+    if (result != 0) {
+        memset(&recovery->stage, 0, sizeof(recovery->stage));
+        if (!recovery->clean) {
+            note_stage_lost(db);
+        }
+        return GYRE_OK;
+    }
+    groups = gy_heap_alloc(&db->loop->io.heap, GY_STAGE_COUNT_MAX * sizeof(*groups), GY_MEM_CALL);
+    if (groups == NULL) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover staged commits");
+    }
+    status = gy_stage_read(recovery->stage.base, recovery->stage.size, db->store_id, groups, &count);
+    if (status != GYRE_OK) {
+        status = gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
+    }
+    for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
+        status = replay_group(db, recovery, reader, &groups[i]);
+    }
+    gy_heap_free(&db->loop->io.heap, groups);
+    return status;
+}
+
+GY_SUSPENDS gyre_status
+gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct apply_context context = {.db = db, .recovery = recovery};
+    struct gy_wal_reader reader = {.loop = &db->loop->io,
+                                   .dir = &db->dir,
+                                   .store_id = db->store_id,
+                                   .commit = recover_commit,
+                                   .arg = &context};
+    gyre_status status = GYRE_OK;
+
+    recovery->clean = true; /* without any log there is nothing to lose */
+    for (uint32_t i = 0; status == GYRE_OK && i < recovery->log_count; i++) {
+        uint64_t end = GY_LOG_LAST;
+
+        status = await_log_end(db, recovery, i, &end);
+        if (status == GYRE_OK) {
+            status = await_replay_log(db, recovery, &reader, i, end);
+        }
+    }
+    if (status == GYRE_OK) {
+        status = await_replay_stage(db, recovery, &reader);
+    }
+    db->sequence = gy_max_u64(gy_max_u64(db->sequence, db->flushed_sequence),
+                              gy_sub_sat(reader.sequence_next, 1));
+    if (recovery->staged_count == 0) { /* numbers that a power cut took are not used again */
+        db->sequence = gy_max_u64(db->sequence, recovery->last_sequence);
+    }
+    db->counters.recovered_records = reader.record_count;
+    db->counters.tail_dropped_bytes = reader.tail_dropped_bytes;
+    gy_wal_reader_fini(&reader);
+    if (status == GYRE_OK && reader.tail_dropped_bytes > 0) {
+        gy_loop_log(db->loop, GYRE_LOG_INFO,
+                    "%llu bytes of a torn log tail were dropped: commits that were never answered",
+                    (unsigned long long)reader.tail_dropped_bytes);
+    }
+    return status;
+}
+
+GY_SUSPENDS void
+gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage)
+{
+    struct gy_world *world = db->loop->io.world;
+
+    for (uint32_t i = 0; i < recovery->staged_count; i++) {
+        gy_heap_free(&db->loop->io.heap, recovery->staged_large[i]);
+    }
+    if (recovery->stage.base != NULL) {
+        world->ops->stage_close(world, &recovery->stage, unlink_stage);
+        recovery->stage.base = NULL;
+    }
+}
