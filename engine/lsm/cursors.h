@@ -6,6 +6,7 @@
  *       earlier child first.
  *   U3  Changing direction repositions every child but the current one.
  *   U4  Any child's failure makes the merge fail with that status, until the next seek.
+ *   U5  The key given to a seek does not lie in the cursor's own entry: that goes while children move.
  */
 #ifndef GY_CURSORS_H
 #define GY_CURSORS_H
@@ -19,8 +20,8 @@ GYRE_NODISCARD gyre_status gy_memtable_cursor_make(struct gy_heap *heap,
                                                    struct gy_memtable *memtable,
                                                    struct gy_cursor **ret_cursor);
 
-/* Walks the tables [first, first + count) of a level >= 1, one open at a time (the next one is opened and its
- * first block fetched ahead when the current one nears its end). Holds a reference on the version. */
+/* Walks the tables [first, first + count) of a level >= 1, one open at a time; a walk that crosses whole tables
+ * announces the next one (gy_cursor_prepare_seek) when the current one nears its end. Holds a reference on the version. */
 GYRE_NODISCARD gyre_status gy_level_cursor_make(struct gy_version *version, uint32_t level,
                                                 uint32_t first, uint32_t count,
                                                 enum gy_table_cursor_mode mode,
