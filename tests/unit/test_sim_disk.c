@@ -185,7 +185,8 @@ sim_disk_sync_covers_only_writes_completed_before_its_submission(void **state)
     assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 0), 2);
 }
 
-/* Goal:   D1 and D3 hold for sizes and names too: what changed while a sync ran is not covered by it. */
+/* Goal:   D1 and D3 hold for sizes and names too: what changed while a sync ran is not covered by
+ *         it. */
 static void
 sim_disk_sync_covers_only_earlier_sizes_and_names(void **state)
 {
@@ -206,8 +207,8 @@ sim_disk_sync_covers_only_earlier_sizes_and_names(void **state)
     assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/b"), 0);
 }
 
-/* Goal:   D2: a DSYNC write is durable alone: neither its neighbours in the page, nor earlier writes,
- *         nor other files come with it. */
+/* Goal:   D2: a DSYNC write is durable alone: neither its neighbours in the page, nor earlier
+ *         writes, nor other files come with it. */
 static void
 sim_disk_dsync_covers_only_its_own_sectors(void **state)
 {
@@ -227,8 +228,8 @@ sim_disk_dsync_covers_only_its_own_sectors(void **state)
     assert_int_equal(byte_after(GY_SIM_CRASH_ALL, "/a", 0), 2);
 }
 
-/* Goal:   D2: the size comes along as far as the write needs it, and no pending size or older version
- *         can take a durable sector away again.
+/* Goal:   D2: the size comes along as far as the write needs it, and no pending size or older
+ *         version can take a durable sector away again.
  * Method: cut the file to nothing, write again with DSYNC, and draw many crashes. */
 static void
 sim_disk_dsync_survives_older_pending_changes(void **state)
@@ -279,7 +280,7 @@ sim_disk_dsync_after_truncate_leaves_the_size_to_the_sync(void **state)
 }
 
 /* Goal:   bytes live as long as anything can lead to them: a name that a crash could bring back, an
- *         open file, another link; and their space is counted as long as programs can reach them. */
+ *         open file, another link; and their space is counted as long as programs can reach it. */
 static void
 sim_disk_bytes_live_while_anything_refers_to_them(void **state)
 {
@@ -307,7 +308,7 @@ sim_disk_bytes_live_while_anything_refers_to_them(void **state)
     assert_int_equal(gy_sim_disk_inode(disk, b)->link_count, 1);
 
     assert_int_equal(name_op(GY_OP_LINK, "c", "e"), 0); /* a link that a crash takes away */
-    lost = make_file("f"); /* bytes without a name */
+    lost = make_file("f");                              /* bytes without a name */
     put(lost, 0, GY_PAGE, 3);
     sync_ino(lost);
     after = crash(GY_SIM_CRASH_NONE, 1);
@@ -317,7 +318,7 @@ sim_disk_bytes_live_while_anything_refers_to_them(void **state)
     gy_sim_disk_free(after);
 }
 
-/* Goal:   D3: syncing a file does not save its name, syncing the directory does not save its bytes. */
+/* Goal:   D3: syncing a file does not save its name, syncing the directory not its bytes. */
 static void
 sim_disk_name_and_bytes_are_durable_apart(void **state)
 {
@@ -390,8 +391,9 @@ sim_disk_rename_is_atomic_in_every_crash(void **state)
     assert_true(seen[0] > 0 && seen[1] > 0);
 }
 
-/* Goal:   an unlink may come before or after other changes of names: each of the four outcomes of an
- *         unsynced rename and unlink turns up (deleting a file before the directory sync is a bug). */
+/* Goal:   an unlink may come before or after other changes of names: each of the four outcomes of
+ *         an unsynced rename and unlink turns up (deleting a file before the directory sync is a
+ *         bug). */
 static void
 sim_disk_unsynced_names_survive_in_any_subset(void **state)
 {
@@ -421,8 +423,8 @@ sim_disk_unsynced_names_survive_in_any_subset(void **state)
     assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/old"), -ENOENT);
 }
 
-/* Goal:   size and bytes of an append survive apart: the file may be short, long with zeros, or long
- *         with bytes. */
+/* Goal:   size and bytes of an append survive apart: the file may be short, long with zeros, or
+ *         long with bytes. */
 static void
 sim_disk_size_survives_apart_from_bytes(void **state)
 {
@@ -495,8 +497,8 @@ sim_disk_page_does_not_tear_when_it_is_one_sector(void **state)
     assert_int_equal(count_torn(4096), 0);
 }
 
-/* Goal:   a write in flight may have reached the disk in any part, also with DSYNC; NONE says it did
- *         not, ALL says it did, and the run itself does not notice that somebody looked. */
+/* Goal:   a write in flight may have reached the disk in any part, also with DSYNC; NONE says it
+ *         did not, ALL says it did, and the run itself does not notice that somebody looked. */
 static void
 sim_disk_write_in_flight_may_have_happened_in_any_part(void **state)
 {
@@ -625,8 +627,8 @@ sim_disk_copies_are_independent_and_cheap(void **state)
     gy_sim_disk_free(copy);
 }
 
-/* Goal:   D4: what a failed sync should have covered is not durable, and the next sync that succeeds
- *         does not make it so; writing it again does. */
+/* Goal:   D4: what a failed sync should have covered is not durable, and the next sync that
+ *         succeeds does not make it so; writing it again does. */
 static void
 sim_disk_failed_sync_is_not_made_good_by_the_next(void **state)
 {
@@ -759,8 +761,8 @@ model_check(const struct model *model, uint64_t seed)
     }
 }
 
-/* Goal:   for any mix of writes, DSYNC writes and syncs, a crash finds in each sector a value that the
- *         rules allow: the durable one or one written later.
+/* Goal:   for any mix of writes, DSYNC writes and syncs, a crash finds in each sector a value that
+ *         the rules allow: the durable one or one written later.
  * Method: a model that knows nothing of pages, versions or sharing; copies are held on the way, so
  *         that sharing is exercised. */
 static void

@@ -1,5 +1,5 @@
-/* test_world_sim.c - the simulated machine: one seed, one run; faults strike where they were planned;
- * broken rules of the seam are seen. */
+/* test_world_sim.c - the simulated machine: one seed, one run; faults strike where they were
+ * planned; broken rules of the seam are seen. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,8 +168,8 @@ scripted_run(uint64_t seed, uint32_t order[REQUESTS_MAX])
     return hash;
 }
 
-/* Goal:   one seed, one trace; another seed, another trace; each request comes back exactly once, and
- *         the order of completion is not the order of submission.
+/* Goal:   one seed, one trace; another seed, another trace; each request comes back exactly once,
+ *         and the order of completion is not the order of submission.
  * Method: one script run twice with each of 20 seeds. */
 static void
 world_sim_run_is_a_function_of_its_seed(void **state)
@@ -220,8 +220,8 @@ world_sim_trace_hash_covers_bytes_written(void **state)
     assert_int_not_equal(hashes[0], hashes[1]);
 }
 
-/* Goal:   S1: nothing happens at submit, nor in a reap before its time; a reap that waits jumps to the
- *         completion, or to the deadline if that is earlier. */
+/* Goal:   S1: nothing happens at submit, nor in a reap before its time; a reap that waits jumps to
+ *         the completion, or to the deadline if that is earlier. */
 static void
 world_sim_clock_jumps_to_the_next_event(void **state)
 {
@@ -289,8 +289,7 @@ world_sim_read_buffer_is_poisoned_until_reap(void **state)
 {
     const uint32_t slot = make_file("a");
     struct gy_list finished;
-    struct gy_req req = {
-        .op = GY_OP_READ, .slot = slot, .buffer = buffers[0], .size = 2 * GY_PAGE};
+    struct gy_req req = {.op = GY_OP_READ, .slot = slot, .buffer = buffers[0], .size = 2 * GY_PAGE};
 
     (void)state;
     gy_list_init(&finished);
@@ -375,7 +374,7 @@ world_sim_nth_request_fails_with_its_errno(void **state)
     }
 }
 
-/* Goal:   short transfers move at least one whole sector, less than all, and the bytes they report. */
+/* Goal:   short transfers move at least one sector, less than all, and the bytes they report. */
 static void
 world_sim_short_transfers_move_whole_sectors(void **state)
 {
@@ -442,8 +441,8 @@ world_sim_silent_faults_report_success(void **state)
     assert_int_equal(gy_world_sim_violation_count(world), 0);
 }
 
-/* Goal:   a stuck request never comes back by itself, others do, and it completes when the faults are
- *         taken away. */
+/* Goal:   a stuck request never comes back by itself, others do, and it completes when the faults
+ *         are taken away. */
 static void
 world_sim_stuck_request_completes_when_faults_stop(void **state)
 {
@@ -457,8 +456,7 @@ world_sim_stuck_request_completes_when_faults_stop(void **state)
     set_fault(&rule);
     world->ops->submit(world, &stuck);
     assert_int_equal(on_slot(GY_OP_STAT, stuck.slot), 0);
-    world->ops->reap(world, &finished, true, false,
-                     world->ops->now_ns(world) + 3600 * GY_NS_PER_S);
+    world->ops->reap(world, &finished, true, false, world->ops->now_ns(world) + 3600 * GY_NS_PER_S);
     assert_true(gy_list_is_empty(&finished));
     gy_world_sim_set_faults(world, NULL);
     world->ops->reap(world, &finished, true, false, UINT64_MAX);
@@ -466,7 +464,8 @@ world_sim_stuck_request_completes_when_faults_stop(void **state)
     assert_int_equal(stuck.result, 0);
 }
 
-/* Goal:   a full disk says so, in writes, allocations and the free space; room that comes back is used. */
+/* Goal:   a full disk says so, in writes, allocations and the free space; room that comes back is
+ *         used. */
 static void
 world_sim_full_disk_answers_no_space(void **state)
 {
@@ -488,8 +487,8 @@ world_sim_full_disk_answers_no_space(void **state)
     assert_int_equal(transfer(GY_OP_WRITE, slot, buffers[0], GY_PAGE, 4 * GY_PAGE), GY_PAGE);
 }
 
-/* Goal:   a lock is held against the other world on the disk and against another open file of the same
- *         world, until it is closed or its world is. */
+/* Goal:   a lock is held against the other world on the disk and against another open file of the
+ *         same world, until it is closed or its world is. */
 static void
 world_sim_lock_is_exclusive_between_worlds(void **state)
 {
@@ -507,6 +506,29 @@ world_sim_lock_is_exclusive_between_worlds(void **state)
     assert_int_equal(on_slot(GY_OP_LOCK, other), -EWOULDBLOCK);
     first->ops->close(first);
     assert_int_equal(on_slot(GY_OP_LOCK, other), 0);
+}
+
+/* Goal:   shared locks go together, an exclusive one with none, and each ends with its slot. */
+static void
+world_sim_shared_lock_excludes_only_an_exclusive_one(void **state)
+{
+    const uint32_t first = make_file("LOCK");
+    const uint32_t second = (uint32_t)open_file("LOCK", 0);
+    const uint32_t third = (uint32_t)open_file("LOCK", GY_OPEN_WRITE);
+    struct gy_req share = {.op = GY_OP_LOCK, .slot = first, .flags = GY_LOCK_SHARED};
+
+    (void)state;
+    assert_int_equal(run(&share), 0);
+    assert_int_equal(run(&share), 0);
+    share.slot = second;
+    assert_int_equal(run(&share), 0);
+    assert_int_equal(on_slot(GY_OP_LOCK, third), -EWOULDBLOCK);
+    assert_int_equal(on_slot(GY_OP_CLOSE, first), 0);
+    assert_int_equal(on_slot(GY_OP_LOCK, third), -EWOULDBLOCK);
+    assert_int_equal(on_slot(GY_OP_CLOSE, second), 0);
+    assert_int_equal(on_slot(GY_OP_LOCK, third), 0);
+    share.slot = make_file("LOCK");
+    assert_int_equal(run(&share), -EWOULDBLOCK);
 }
 
 static void
@@ -558,7 +580,7 @@ world_sim_names_follow_the_kernel(void **state)
 static uint32_t events_seen;
 static uint32_t losses_seen;
 
-/* At each event the crashed copy either has the acknowledged byte or the event came before the ack. */
+/* At each event the crashed copy has the acknowledged byte, or the event came before the ack. */
 static void
 crash_at_event(void *arg, uint64_t event)
 {
@@ -578,8 +600,8 @@ crash_at_event(void *arg, uint64_t event)
     gy_sim_disk_free(after);
 }
 
-/* Goal:   E1: a copy can be crashed at every event while the run goes on, and what was acknowledged by
- *         a file sync and a directory sync is in each of them. */
+/* Goal:   E1: a copy can be crashed at every event while the run goes on, and what was acknowledged
+ *         by a file sync and a directory sync is in each of them. */
 static void
 world_sim_disk_can_be_crashed_at_every_event(void **state)
 {
@@ -606,8 +628,9 @@ world_sim_disk_can_be_crashed_at_every_event(void **state)
     assert_int_equal(losses_seen, 9); /* all before the directory sync completed */
 }
 
-/* Goal:   a run stopped at an event ends all requests with -EIO, touches the disk no more, leaves the
- *         requests in flight to be drawn in a crash, and everything can be closed in the usual way. */
+/* Goal:   a run stopped at an event ends all requests with -EIO, touches the disk no more, leaves
+ *         the requests in flight to be drawn in a crash, and everything can be closed in the usual
+ *         way. */
 static void
 world_sim_stopped_world_fails_and_freezes_the_disk(void **state)
 {
@@ -643,8 +666,8 @@ world_sim_stopped_world_fails_and_freezes_the_disk(void **state)
     gy_sim_disk_free(after);
 }
 
-/* A random run on six names and four slots with every kind of fault, a crash copy in every mode at every
- * 16th event, and a second world that reads each copy through. Returns the trace hash. */
+/* A random run on six names and four slots with every kind of fault, and crash copies in every mode
+ * at every 16th event. */
 struct stress {
     struct gy_rng rng;
     struct gy_rng crash_rng;
@@ -780,8 +803,8 @@ stress_run(uint64_t seed)
                     gy_sim_disk_hash(disk));
 }
 
-/* Goal:   no mix of requests, faults and crashes breaks an invariant of the simulator, leaks, or gives
- *         one seed two outcomes.
+/* Goal:   no mix of requests, faults and crashes breaks an invariant of the simulator, leaks, or
+ *         gives one seed two outcomes.
  * Method: random runs, each twice; the asserts inside the simulator are the oracle. */
 static void
 world_sim_random_runs_keep_all_invariants(void **state)
@@ -850,6 +873,7 @@ main(void)
         T(world_sim_stuck_request_completes_when_faults_stop),
         T(world_sim_full_disk_answers_no_space),
         T(world_sim_lock_is_exclusive_between_worlds),
+        T(world_sim_shared_lock_excludes_only_an_exclusive_one),
         T(world_sim_names_follow_the_kernel),
         T(world_sim_disk_can_be_crashed_at_every_event),
         T(world_sim_stopped_world_fails_and_freezes_the_disk),
