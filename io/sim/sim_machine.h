@@ -48,6 +48,7 @@ struct gy_sim_machine {
     struct gy_sim_slot *slots;
     enum gy_sim_stop stop;
     uint64_t event_count;
+    uint64_t event_reaped; /* the last event that on_reap was told of */
     uint64_t trace_hash;
     uint64_t rule_matches[GY_SIM_RULES_MAX];
     uint64_t rule_strikes[GY_SIM_RULES_MAX];

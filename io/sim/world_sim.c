@@ -276,6 +276,18 @@ wait_for_event(struct gy_sim_machine *machine, uint64_t deadline_ns)
     }
 }
 
+/* E1. The callback may open other worlds on copies of the disk; it leaves this one alone, unless to
+ * stop it. */
+static void
+tell_reap(struct gy_sim_machine *machine)
+{
+    if (machine->config.on_reap != NULL && machine->event_count != machine->event_reaped &&
+        machine->stop == GY_SIM_STOP_NOT) {
+        machine->event_reaped = machine->event_count;
+        machine->config.on_reap(machine->config.arg, machine->event_count);
+    }
+}
+
 static void
 sim_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runnable,
          uint64_t deadline_ns)
@@ -287,6 +299,7 @@ sim_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runna
     world->info.enter_count++;
     machine->now_ns += machine->config.call_ns;
     machine->cpu_ns += machine->config.call_ns;
+    tell_reap(machine);
     if (wait) {
         wait_for_event(machine, deadline_ns);
     }
@@ -294,6 +307,7 @@ sim_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runna
     while (flight != NULL && flight->due_ns <= machine->now_ns &&
            machine->stop != GY_SIM_STOP_SILENT) {
         complete(machine, flight, finished);
+        tell_reap(machine);
         flight = first_flight(machine);
     }
 }

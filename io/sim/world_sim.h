@@ -5,7 +5,11 @@
  * seed and one caller give the same trace hash to the bit.
  *
  *   E1  An event is a submission or a completion. Events are numbered from 1. on_event is called
- *       when the event has taken effect on the disk and before the caller of the world sees it.
+ *       when the event has taken effect on the disk and before the caller of the world sees it. At
+ *       a submission that is on the stack of whoever submits, which may be a coroutine's of 64 KiB:
+ *       take a copy of the disk there, no more. on_reap is called inside reap, so on the host's
+ *       stack, whenever there was an event since its last call: a whole second engine may run
+ *       there.
  *   E2  A request takes effect on the disk at one moment, its completion; until then it is in
  *       flight and a crash copy may find it done in any part.
  *   E3  Time stands still except in reap(wait), which jumps to the next completion or the deadline,
@@ -17,9 +21,10 @@
  *       GY_IO_SIZE_MAX, a slot that is not open, a slot closed under a request (S6), and waiting
  *       for ever.
  *
- * How to test crashes. Let the run go on, and in on_event take gy_sim_disk_crash() of the disk,
- * open a second world and a second engine on the copy, check, close, free. The run itself is never
- * torn down by force, nothing is abandoned, and every event of it can be tried. Where a run has to
+ * How to test crashes. Let the run go on, and in on_reap take gy_sim_disk_crash() of the disk, open
+ * a second world and a second engine on the copy, check, close, free. The run itself is never torn
+ * down by force, nothing is abandoned, and every event of it can be tried: requests submitted since
+ * the last event are in flight then, so their crashes are among those drawn. Where a run has to
  * end at event i: stop the world there with GY_SIM_STOP_FAIL. The disk is frozen at that moment,
  * every request from then on, in flight or new, ends with -EIO, and the engine closes by its own
  * means, so nothing leaks. GY_SIM_STOP_SILENT completes nothing any more; it fits a forked child
@@ -94,7 +99,8 @@ struct gy_world_sim_config {
     struct gy_sim_faults faults;
     uint64_t stop_at_event;  /* 0 = never */
     enum gy_sim_stop stop;   /* how to stop there */
-    void (*on_event)(void *arg, uint64_t event);
+    void (*on_event)(void *arg, uint64_t event); /* E1: copies only */
+    void (*on_reap)(void *arg, uint64_t event);  /* E1: `event` is the last one */
     void (*on_violation)(void *arg, const char *text);
     void *arg;
 };

@@ -1,5 +1,6 @@
-/* test_world_sim_contract.c - the simulated world keeps the same contract as the real ones, with every
- * sector size and latency style, with short transfers, and without breaking a rule of its own. */
+/* test_world_sim_contract.c - the simulated world keeps the same contract as the real ones, with
+ * every sector size and latency style, with short transfers, and without breaking a rule of its
+ * own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
