@@ -16,55 +16,110 @@
 #define GY_VARINT32_MAX 5u
 #define GY_VARINT64_MAX 10u
 
+/* Fixed integers go through memcpy, which compiles to one move; swapping is for big-endian machines. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define GY_LITTLE16(value) (value)
+#define GY_LITTLE32(value) (value)
+#define GY_LITTLE64(value) (value)
+#else
+#define GY_LITTLE16(value) __builtin_bswap16(value)
+#define GY_LITTLE32(value) __builtin_bswap32(value)
+#define GY_LITTLE64(value) __builtin_bswap64(value)
+#endif
+
 static inline void
 gy_put_u16(uint8_t *target, uint16_t value)
 {
-    target[0] = (uint8_t)value;
-    target[1] = (uint8_t)(value >> 8);
+    value = GY_LITTLE16(value);
+    memcpy(target, &value, sizeof(value));
 }
 
 static inline void
 gy_put_u32(uint8_t *target, uint32_t value)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        target[i] = (uint8_t)(value >> (8 * i));
-    }
+    value = GY_LITTLE32(value);
+    memcpy(target, &value, sizeof(value));
 }
 
 static inline void
 gy_put_u64(uint8_t *target, uint64_t value)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        target[i] = (uint8_t)(value >> (8 * i));
-    }
+    value = GY_LITTLE64(value);
+    memcpy(target, &value, sizeof(value));
 }
 
 static inline uint16_t
 gy_get_u16(const uint8_t *source)
 {
-    return (uint16_t)(source[0] | (uint16_t)(source[1] << 8));
+    uint16_t value;
+
+    memcpy(&value, source, sizeof(value));
+    return GY_LITTLE16(value);
 }
 
 static inline uint32_t
 gy_get_u32(const uint8_t *source)
 {
-    return (uint32_t)source[0] | (uint32_t)source[1] << 8 | (uint32_t)source[2] << 16 |
-           (uint32_t)source[3] << 24;
+    uint32_t value;
+
+    memcpy(&value, source, sizeof(value));
+    return GY_LITTLE32(value);
 }
 
 static inline uint64_t
 gy_get_u64(const uint8_t *source)
 {
-    return (uint64_t)gy_get_u32(source) | (uint64_t)gy_get_u32(source + 4) << 32;
+    uint64_t value;
+
+    memcpy(&value, source, sizeof(value));
+    return GY_LITTLE64(value);
 }
 
-/* Bytes that the varint of `value` takes; write it and return the end. */
-unsigned gy_varint_size(uint64_t value);
-uint8_t *gy_put_varint(uint8_t *target, uint64_t value);
+/* For the inline functions below, which decide the case of one byte: the others. */
+uint8_t *gy_coding_put_varint_long(uint8_t *target, uint64_t value);
+const uint8_t *gy_coding_get_varint32_long(const uint8_t *source, const uint8_t *end,
+                                           uint32_t *ret_value);
+const uint8_t *gy_coding_get_varint64_long(const uint8_t *source, const uint8_t *end,
+                                           uint64_t *ret_value);
+
+/* Bytes that the varint of `value` takes: one for each 7 bits, and one for 0. */
+static inline unsigned
+gy_varint_size(uint64_t value)
+{
+    return (unsigned)(63 - __builtin_clzll(value | 1)) / 7 + 1;
+}
+
+/* Write the varint of `value` and return the end. */
+static inline uint8_t *
+gy_put_varint(uint8_t *target, uint64_t value)
+{
+    if (value < 0x80) {
+        *target = (uint8_t)value;
+        return target + 1;
+    }
+    return gy_coding_put_varint_long(target, value);
+}
 
 /* Read at `source`; the position after it, or NULL when it is cut, too long or not canonical. */
-const uint8_t *gy_get_varint32(const uint8_t *source, const uint8_t *end, uint32_t *ret_value);
-const uint8_t *gy_get_varint64(const uint8_t *source, const uint8_t *end, uint64_t *ret_value);
+static inline const uint8_t *
+gy_get_varint32(const uint8_t *source, const uint8_t *end, uint32_t *ret_value)
+{
+    if (source < end && *source < 0x80) {
+        *ret_value = *source;
+        return source + 1;
+    }
+    return gy_coding_get_varint32_long(source, end, ret_value);
+}
+
+static inline const uint8_t *
+gy_get_varint64(const uint8_t *source, const uint8_t *end, uint64_t *ret_value)
+{
+    if (source < end && *source < 0x80) {
+        *ret_value = *source;
+        return source + 1;
+    }
+    return gy_coding_get_varint64_long(source, end, ret_value);
+}
 
 struct gy_reader {
     const uint8_t *at;
@@ -77,7 +132,8 @@ gy_reader_of(const void *data, size_t size)
 {
     const uint8_t *bytes = data;
 
-    return (struct gy_reader){.at = bytes, .end = bytes + size, .failed = false};
+    /* Nothing at all may be NULL, to which C adds not even 0. */
+    return (struct gy_reader){.at = bytes, .end = size == 0 ? bytes : bytes + size, .failed = false};
 }
 
 uint8_t gy_read_u8(struct gy_reader *reader);

@@ -19,7 +19,9 @@
  *                needed any more)
  *   STAGE        u64 fixed id[0]; id[1]; boot_id[0]; boot_id[1] (all zero: none)
  * Kinds >= 0x80 may be skipped by a reader that does not know them; lower unknown ones are UNSUPPORTED.
- * A body with bytes left over or missing is CORRUPT.
+ * A body with bytes left over or missing is CORRUPT, as is a number past its limit (codec/limits.h), a
+ * key without bytes, smallest > largest, delete_count > entry_count, sequence_min > sequence_max; a
+ * keyspace other than 0 is UNSUPPORTED.
  *
  * CURRENT: one frame of kind CURRENT, file_number 0, store_id 0 in its seed, payload = gy_current:
  *   u64 fixed store_id; u64 fixed manifest_number.
@@ -92,8 +94,8 @@ struct gy_edit {
 
 /* Append to the writer (which measures when its capacity is 0). */
 void gy_edit_encode(struct gy_writer *writer, const struct gy_edit *edit);
-/* Decode the next edit and advance. OK, CORRUPT, UNSUPPORTED. Skippable unknown kinds are passed over; at the
- * end of the bytes: NOT_FOUND. */
+/* Decode the next edit and advance. OK, CORRUPT, UNSUPPORTED (both leave the reader where it was).
+ * Skippable unknown kinds are passed over; at the end of the bytes: NOT_FOUND. */
 gyre_status gy_edit_decode(struct gy_reader *reader, struct gy_edit *ret_edit);
 
 struct gy_current {

@@ -6,8 +6,9 @@
  *
  *   off  len  field           meaning
  *     0    8  checksum        XXH3_64bits_withSeed(bytes [8, 64 + payload_size), seed), where
- *                             seed = mix(store_id) ^ mix(file_number + 1) ^ mix(offset / 4096 + 3)
- *                             (mix = gy_mix64): a frame is valid only in its store, file and place
+ *                             seed = mix(mix(mix(store_id) + file_number) + offset / 4096),
+ *                             mix = gy_mix64: a frame is valid only in its store, file and place.
+ *                             (Chained: in an xor of three mixes, file and offset could be swapped)
  *     8    4  magic           "GYF1"
  *    12    4  payload_size    bytes, 0..GY_FRAME_SIZE_MAX - 64
  *    16    1  kind            enum gy_frame_kind
@@ -25,7 +26,8 @@
  *   F1  64 bytes remain, magic fits, version known       else NONE (a higher version: UNSUPPORTED)
  *   F2  payload_size inside the cap and the bytes         else NONE
  *   F3  checksum fits                                     else NONE
- *   F4  file_number and kind fit, sequences in order      else CORRUPT
+ *   F4  file_number, kind and flags fit, sequences are
+ *       in order (last >= first - 1, last <= the cap)     else CORRUPT
  * NONE means "no frame starts here"; whether that is the end of the file, a torn tail or damage is the
  * reader's to judge (disk/wal_reader.h W-rules, disk/manifest.h).
  * tests/golden/frame_v1.bin freezes it.

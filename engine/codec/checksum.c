@@ -1,0 +1,12 @@
+/* checksum.c - see checksum.h. The only file that includes xxHash: its inlined code is large, and a
+ * call costs less than the memory that copies of it would take from the instruction cache. */
+#include "engine/codec/checksum.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+uint64_t
+gy_checksum(const void *data, size_t size, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, size, seed);
+}

@@ -1,0 +1,241 @@
+/* memtable.c - a skiplist, the region that its nodes lie in, and a count of who holds it. */
+#include "engine/mem/memtable.h"
+
+#include "engine/mem/skiplist.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+
+#include "io/base/ban.h"
+
+struct gy_memtable {
+    struct gy_skiplist list;
+    struct gy_region region;
+    struct gy_heap *heap;
+    uint64_t used; /* bytes of nodes */
+    uint64_t count;
+    uint64_t sequence_first;
+    uint64_t sequence_last;
+    uint32_t references;
+    bool frozen;
+};
+
+struct gy_memtable *
+gy_memtable_make(struct gy_heap *heap, struct gy_region_pool *pool, uint64_t random_seed)
+{
+    struct gy_memtable *memtable = gy_heap_zalloc(heap, sizeof(*memtable), GY_MEM_MEMTABLE);
+
+    if (memtable == NULL) {
+        return NULL;
+    }
+    gy_skiplist_init(&memtable->list, random_seed);
+    gy_region_init(&memtable->region, pool);
+    memtable->heap = heap;
+    memtable->references = 1;
+    return memtable;
+}
+
+void
+gy_memtable_ref(struct gy_memtable *memtable)
+{
+    gy_assert(memtable->references > 0 && memtable->references < UINT32_MAX);
+    memtable->references++;
+}
+
+void
+gy_memtable_unref(struct gy_memtable *memtable)
+{
+    if (memtable == NULL) {
+        return;
+    }
+    gy_assert(memtable->references > 0);
+    memtable->references--;
+    if (memtable->references == 0) {
+        gy_region_fini(&memtable->region);
+        gy_heap_free(memtable->heap, memtable);
+    }
+}
+
+/* ---- Add ---- */
+
+bool
+gy_memtable_reserve(struct gy_memtable *memtable, uint64_t key_and_value_bytes, uint32_t count)
+{
+    const uint64_t overhead = gy_skiplist_overhead(&memtable->list, count);
+
+    if (key_and_value_bytes > SIZE_MAX / 2 - overhead) {
+        return false;
+    }
+    return gy_region_reserve(&memtable->region, (size_t)(overhead + key_and_value_bytes));
+}
+
+static void
+note_sequence(struct gy_memtable *memtable, uint64_t sequence)
+{
+    if (memtable->count == 0) {
+        memtable->sequence_first = sequence;
+        memtable->sequence_last = sequence;
+    }
+    memtable->sequence_first = gy_min_u64(memtable->sequence_first, sequence);
+    memtable->sequence_last = gy_max_u64(memtable->sequence_last, sequence);
+}
+
+void
+gy_memtable_add(struct gy_memtable *memtable, struct gyre_slice key, uint64_t tag,
+                struct gyre_slice value)
+{
+    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
+    const uint64_t size = gy_skiplist_node_size(&memtable->list, key.size + value.size);
+    void *node = gy_region_alloc(&memtable->region, (size_t)size);
+
+    gy_assert(!memtable->frozen); /* M4 */
+    gy_assert(node != NULL);      /* M5: it was reserved */
+    gy_skiplist_add(&memtable->list, node, &target, value);
+    note_sequence(memtable, gy_tag_sequence(tag));
+    memtable->used += size;
+    memtable->count++;
+}
+
+/* ---- Find ---- */
+
+static struct gy_entry
+entry_of(const struct gy_skipnode *node)
+{
+    return (struct gy_entry){
+        .key = gy_skipnode_key(node), .tag = node->tag, .value = gy_skipnode_value(node)};
+}
+
+bool
+gy_memtable_get(const struct gy_memtable *memtable, struct gyre_slice key, uint64_t sequence,
+                struct gy_entry *ret_entry)
+{
+    const struct gy_skiptarget target = gy_skiptarget_of(key, gy_tag_seek(sequence));
+    struct gy_skipnode *before = gy_skiplist_before(&memtable->list, &target);
+    const struct gy_skiplink *link = gy_skipnode_link(before, 0);
+    const struct gy_skipnode *node = link->next;
+
+    if (node == NULL || link->prefix != target.prefix || node->key_size != key.size ||
+        memcmp(node + 1, key.data, key.size) != 0) {
+        return false;
+    }
+    gy_assert_slow(gy_tag_sequence(node->tag) <= sequence);
+    *ret_entry = entry_of(node);
+    return true;
+}
+
+/* ---- State ---- */
+
+void
+gy_memtable_freeze(struct gy_memtable *memtable)
+{
+    memtable->frozen = true;
+}
+
+bool
+gy_memtable_is_frozen(const struct gy_memtable *memtable)
+{
+    return memtable->frozen;
+}
+
+uint64_t
+gy_memtable_bytes(const struct gy_memtable *memtable)
+{
+    return memtable->region.bytes;
+}
+
+uint64_t
+gy_memtable_used(const struct gy_memtable *memtable)
+{
+    return memtable->used;
+}
+
+uint64_t
+gy_memtable_count(const struct gy_memtable *memtable)
+{
+    return memtable->count;
+}
+
+uint64_t
+gy_memtable_sequence_first(const struct gy_memtable *memtable)
+{
+    return memtable->sequence_first;
+}
+
+uint64_t
+gy_memtable_sequence_last(const struct gy_memtable *memtable)
+{
+    return memtable->sequence_last;
+}
+
+/* ---- Walk ---- */
+
+/* Stand on `node`, or nowhere when it is the head. */
+static void
+stand_on(struct gy_memtable_iter *iter, struct gy_skipnode *node)
+{
+    iter->node = node == iter->memtable->list.head ? NULL : node;
+}
+
+void
+gy_memtable_iter_init(struct gy_memtable_iter *iter, const struct gy_memtable *memtable)
+{
+    *iter = (struct gy_memtable_iter){.memtable = memtable};
+}
+
+void
+gy_memtable_iter_first(struct gy_memtable_iter *iter)
+{
+    iter->node = gy_skipnode_link(iter->memtable->list.head, 0)->next;
+}
+
+void
+gy_memtable_iter_last(struct gy_memtable_iter *iter)
+{
+    stand_on(iter, iter->memtable->list.tail[0]);
+}
+
+void
+gy_memtable_iter_seek(struct gy_memtable_iter *iter, struct gyre_slice key, uint64_t tag)
+{
+    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
+
+    iter->node = gy_skipnode_link(gy_skiplist_before(&iter->memtable->list, &target), 0)->next;
+}
+
+void
+gy_memtable_iter_seek_before(struct gy_memtable_iter *iter, struct gyre_slice key, uint64_t tag)
+{
+    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
+
+    stand_on(iter, gy_skiplist_before(&iter->memtable->list, &target));
+}
+
+void
+gy_memtable_iter_next(struct gy_memtable_iter *iter)
+{
+    gy_assert(iter->node != NULL);
+    iter->node = gy_skipnode_link(iter->node, 0)->next;
+    if (iter->node != NULL) {
+        __builtin_prefetch(gy_skipnode_link(iter->node, 0)->next);
+    }
+}
+
+/* Nodes have no links back: a search for the one in front costs less than 8 bytes in each of them. */
+void
+gy_memtable_iter_prev(struct gy_memtable_iter *iter)
+{
+    gy_assert(iter->node != NULL);
+    gy_memtable_iter_seek_before(iter, gy_skipnode_key(iter->node), iter->node->tag);
+}
+
+bool
+gy_memtable_iter_is_valid(const struct gy_memtable_iter *iter)
+{
+    return iter->node != NULL;
+}
+
+struct gy_entry
+gy_memtable_iter_entry(const struct gy_memtable_iter *iter)
+{
+    gy_assert(iter->node != NULL);
+    return entry_of(iter->node);
+}
