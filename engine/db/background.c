@@ -218,7 +218,9 @@ await_flush_one(gyre_db *db, struct gy_memtable *memtable)
     gy_memtable_ref(memtable);
     gy_db_job_context(db, &context);
     gy_job_result_init(&result);
+    gy_mutex_await_lock(sched_of(db), &db->loop->flush_turn);
     status = gy_flush_await_run(&context, memtable, snapshots, snapshot_count, &result);
+    gy_mutex_unlock(&db->loop->flush_turn);
     if (status == GYRE_OK) {
         status = await_flush_install(db, memtable, &result);
         if (status != GYRE_OK && db->manifest.poison == GYRE_OK) {
@@ -412,14 +414,12 @@ static GY_SUSPENDS gyre_status
 await_move(gyre_db *db, struct gy_compact_job *job)
 {
     struct gy_table *table = job->inputs[0][0];
-    struct gy_table_meta meta = table->meta;
     struct gy_edit edits[2] = {{.kind = GY_EDIT_REMOVE_TABLE}, {.kind = GY_EDIT_ADD_TABLE}};
-    struct gy_install install = {.edits = edits, .edit_count = 2};
+    struct gy_install install = {.edits = edits, .edit_count = 2, .keep_files = true};
     struct gy_table *moved;
     gyre_status status;
 
-    meta.level = job->level_output;
-    moved = gy_table_make(&db->tables, &meta);
+    moved = gy_table_make_moved(table, job->level_output);
     if (moved == NULL) {
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
     }
@@ -487,7 +487,13 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
 
     gy_version_ref(version);
     mark_inputs(job, true);
-    status = job->is_trivial_move ? await_move(db, job) : await_rewrite(db, version, job);
+    if (job->is_trivial_move) {
+        status = await_move(db, job);
+    } else {
+        gy_mutex_await_lock(sched_of(db), &db->loop->compact_turn);
+        status = await_rewrite(db, version, job);
+        gy_mutex_unlock(&db->loop->compact_turn);
+    }
     mark_inputs(job, false);
     gy_version_unref(version);
     gy_db_kick(db);
@@ -505,30 +511,25 @@ static void
 compactor_main(void *arg)
 {
     gyre_db *db = arg;
-    struct gy_compact_job *job =
-        gy_heap_alloc(&db->loop->io.heap, sizeof(*job), GY_MEM_VERSION);
+    struct gy_compact_job job;
 
     gy_in_coroutine();
     while (!db->stop) {
         gyre_status status;
 
-        if (job == NULL || !is_compaction_due(db, job)) {
+        if (!is_compaction_due(db, &job)) {
             gy_waitq_await(sched_of(db), &db->work);
-            if (job == NULL) {
-                job = gy_heap_alloc(&db->loop->io.heap, sizeof(*job), GY_MEM_VERSION);
-            }
             continue;
         }
         db->compact_running = true;
-        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, job);
-        status = gy_db_await_compact(db, db->view->version, job);
+        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, &job);
+        status = gy_db_await_compact(db, db->view->version, &job);
         db->compact_running = false;
         note_failure(db, status, "compaction");
         if (status != GYRE_OK && !db->stop) {
             gy_await_sleep(sched_of(db), RETRY_NS);
         }
     }
-    gy_heap_free(&db->loop->io.heap, job);
     db->background_live--;
     gy_waitq_wake_all(&db->installed);
 }

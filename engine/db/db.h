@@ -47,6 +47,8 @@ struct gyre_loop {
     uint32_t task_count;           /* coroutines of gyre_spawn alive */
     struct gy_list free_tasks;
     struct gy_waitq tasks_done;
+    struct gy_mutex flush_turn;    /* one flush and one compaction at a time for all stores: they */
+    struct gy_mutex compact_turn;  /* hold transfer buffers while they wait for more */
     bool driving;                  /* a call from the host's stack is driving the loop */
     bool in_callback;              /* a host function (log, progress, damage) is running */
     uint64_t memory_limit;
@@ -209,6 +211,7 @@ struct gy_install {
     uint32_t edit_count;
     struct gy_version_change change;
     struct gy_memtable *drop_memtable; /* NULL = none */
+    bool keep_files;                   /* a move: the removed tables' files live on in the added ones */
 };
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_install(gyre_db *db, const struct gy_install *install);
 

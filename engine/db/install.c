@@ -109,7 +109,7 @@ await_install_locked(gyre_db *db, const struct gy_install *install)
     }
     refresh_memtables(next, db->view, install->drop_memtable);
     set_view(db, next);
-    for (uint32_t i = 0; i < install->change.removed_count; i++) {
+    for (uint32_t i = 0; !install->keep_files && i < install->change.removed_count; i++) {
         gy_table_mark_removed(install->change.removed[i]);
     }
     return GYRE_OK;

@@ -9,9 +9,9 @@
 #include "io/base/ban.h"
 
 #define MEMORY_DEFAULT (256ull * GY_MIB)
-#define MEMORY_MIN (8ull * GY_MIB)
+#define MEMORY_MIN (16ull * GY_MIB)
 #define MEMORY_MAX (1024ull * GY_GIB)
-#define BUFFERS_MIN 12u
+#define BUFFERS_MIN (GY_FLUSH_BUFFERS + GY_COMPACT_BUFFERS + 4u) /* made on demand */
 #define BUFFERS_MAX 96u
 #define REGION_POOL_CHUNKS 512u
 
@@ -49,9 +49,11 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
     }
     o.memory_limit = o.memory_limit != 0 ? o.memory_limit : MEMORY_DEFAULT;
     if (o.memory_limit < MEMORY_MIN || o.memory_limit > MEMORY_MAX) {
-        return open_failed(GYRE_INVALID, ret_error, "memory_limit must be 8 MiB to 1 TiB");
+        return open_failed(GYRE_INVALID, ret_error, "memory_limit must be 16 MiB to 1 TiB");
     }
-    o.cache_size = o.cache_size != 0 ? o.cache_size : o.memory_limit / 2;
+    o.cache_size = o.cache_size != 0                 ? o.cache_size
+                   : o.memory_limit >= 64 * GY_MIB ? o.memory_limit / 2
+                                                   : o.memory_limit / 4;
     if (o.cache_size < GY_MIB || o.cache_size > o.memory_limit / 4 * 3) {
         return open_failed(GYRE_INVALID, ret_error,
                            "cache_size must be 1 MiB to three quarters of memory_limit");
@@ -139,6 +141,8 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     gy_list_init(&loop->stores);
     gy_list_init(&loop->free_tasks);
     gy_waitq_init(&loop->tasks_done);
+    gy_mutex_init(&loop->flush_turn);
+    gy_mutex_init(&loop->compact_turn);
     status = init_memory(loop, &o);
     if (status != GYRE_OK) {
         gy_loop_fini(&loop->io);
