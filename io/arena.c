@@ -14,8 +14,8 @@
 #define BUFFERS_PER_CHUNK (GY_ARENA_CHUNK / GY_BUFFER_SIZE)
 _Static_assert(GY_ARENA_CHUNK % GY_BUFFER_SIZE == 0, "A3: buffers never cross a chunk");
 
-/* An address range aligned to its chunks, so that huge pages and registration fit: map one chunk more
- * and give the ends back. */
+/* An address range aligned to its chunks, so that huge pages and registration fit: map one chunk
+ * more and give the ends back. */
 static uint8_t *
 range_map(size_t size)
 {
@@ -36,7 +36,8 @@ range_map(size_t size)
         (void)munmap(base + head + size, GY_ARENA_CHUNK - head);
     }
     base += head;
-    (void)madvise(base, size, MADV_DONTFORK); /* a child must not see a copy that the device misses */
+    (void)madvise(base, size,
+                  MADV_DONTFORK); /* a child must not see a copy that the device misses */
     (void)madvise(base, size, MADV_HUGEPAGE); /* advice only */
     return base;
 }

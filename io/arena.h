@@ -3,10 +3,11 @@
  *
  *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK, huge pages where the kernel gives
  *       them); a chunk is charged to the heap when it is handed out and touched.
- *   A2  A chunk is offered to the world once, when it is first handed out; a request whose buffer lies in a
- *       registered chunk uses it without the caller knowing.
- *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back: jobs
- *       hold a fixed number, so that waiting for one cannot deadlock.
+ *   A2  A chunk is offered to the world once, when it is first handed out; a request whose buffer
+ *       lies in a registered chunk uses it without the caller knowing. A chunk that is put back
+ *       keeps its pages (they may be registered) for the next taker.
+ *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back:
+ *       jobs hold a fixed number, so that waiting for one cannot deadlock.
  */
 #ifndef GY_ARENA_H
 #define GY_ARENA_H
@@ -38,7 +39,8 @@ void gy_arena_fini(struct gy_arena *arena);
 void *gy_arena_chunk_get(struct gy_arena *arena, enum gy_mem_tag tag);
 void gy_arena_chunk_put(struct gy_arena *arena, void *chunk, enum gy_mem_tag tag);
 
-/* A buffer of GY_BUFFER_SIZE, waiting while all are out. NULL only when not even one could be made. */
+/* A buffer of GY_BUFFER_SIZE, waiting while all are out. NULL only when not even one could be
+ * made. */
 GY_SUSPENDS uint8_t *gy_arena_await_buffer(struct gy_arena *arena);
 uint8_t *gy_arena_buffer_try(struct gy_arena *arena); /* NULL instead of waiting */
 void gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer); /* NULL is fine */

@@ -42,7 +42,7 @@ open_hint(int32_t result)
         return "cannot open: it is not a directory";
     case EMFILE:
     case ENFILE:
-        return "cannot open: too many open files; raise the limit (ulimit -n) or lower open_files_max";
+        return "cannot open: too many open files; raise ulimit -n or lower open_files_max";
     case EXDEV:
         return "cannot open: the name leads out of the store's directory";
     default:
@@ -159,11 +159,8 @@ gyre_status
 gy_dir_await_list(struct gy_loop *loop, const struct gy_file *dir,
                   void (*each)(void *arg, const char *name, bool is_regular), void *arg)
 {
-    struct gy_req req = {.op = GY_OP_LIST,
-                         .klass = GY_IO_META,
-                         .slot = dir->slot,
-                         .list = each,
-                         .list_arg = arg};
+    struct gy_req req = {
+        .op = GY_OP_LIST, .klass = GY_IO_META, .slot = dir->slot, .list = each, .list_arg = arg};
     const int32_t result = gy_loop_await(loop, &req);
 
     return result < 0 ? fail_at(loop, "cannot list the directory", dir->name, GY_NO_OFFSET, result)
@@ -230,8 +227,7 @@ gy_file_await_rename(struct gy_loop *loop, const struct gy_file *dir, const char
 gyre_status
 gy_file_await_unlink(struct gy_loop *loop, const struct gy_file *dir, const char *name)
 {
-    struct gy_req req = {
-        .op = GY_OP_UNLINK, .klass = GY_IO_META, .dir = dir->slot, .name = name};
+    struct gy_req req = {.op = GY_OP_UNLINK, .klass = GY_IO_META, .dir = dir->slot, .name = name};
     const int32_t result = gy_loop_await(loop, &req);
 
     return result < 0 ? fail_at(loop, "cannot remove", name, GY_NO_OFFSET, result) : GYRE_OK;
@@ -281,13 +277,13 @@ await_is_end(struct gy_loop *loop, const struct gy_file *file, uint64_t offset)
     return result < 0 ? result : offset >= req.ret_size;
 }
 
-/* Transfers go on from the last whole page: O_DIRECT wants aligned offsets, and moving the bytes of the
- * begun page once more does no harm. So an answer without news proves nothing yet: a read then asks for
- * the size. Returns the bytes in a row from `offset` that were moved, or an errno; less than `size`
- * only at the end of the file (read) or when nothing moves any more (write). */
+/* Transfers go on from the last whole page: O_DIRECT wants aligned offsets, and moving the bytes
+ * of the begun page once more does no harm. So an answer without news proves nothing yet: a read
+ * then asks for the size. Returns the bytes in a row from `offset` that were moved, or an errno;
+ * less than `size` only at the end of the file (read) or when nothing moves any more (write). */
 GY_SUSPENDS static int64_t
-await_transfer(struct gy_loop *loop, const struct gy_file *file, struct gy_req *req, uint8_t *buffer,
-               uint32_t size, uint64_t offset)
+await_transfer(struct gy_loop *loop, const struct gy_file *file, struct gy_req *req,
+               uint8_t *buffer, uint32_t size, uint64_t offset)
 {
     uint32_t have = 0;
     uint32_t idle_count = 0;
@@ -345,8 +341,7 @@ gy_file_await_read(struct gy_loop *loop, const struct gy_file *file, enum gy_io_
                    void *buffer, uint32_t size, uint64_t offset)
 {
     uint32_t moved = 0;
-    const gyre_status st =
-        gy_file_await_read_some(loop, file, klass, buffer, size, offset, &moved);
+    const gyre_status st = gy_file_await_read_some(loop, file, klass, buffer, size, offset, &moved);
 
     if (st != GYRE_OK) {
         return st;
@@ -364,8 +359,7 @@ gyre_status
 gy_file_await_write(struct gy_loop *loop, const struct gy_file *file, enum gy_io_class klass,
                     const void *buffer, size_t size, uint64_t offset, uint32_t io_flags)
 {
-    struct gy_req req = {
-        .op = GY_OP_WRITE, .klass = (uint8_t)klass, .flags = (uint8_t)io_flags};
+    struct gy_req req = {.op = GY_OP_WRITE, .klass = (uint8_t)klass, .flags = (uint8_t)io_flags};
     /* A request has one pointer for both directions; a write only reads from it. */
     uint8_t *bytes = (uint8_t *)(uintptr_t)buffer;
 
@@ -397,10 +391,8 @@ gyre_status
 gy_file_await_allocate(struct gy_loop *loop, const struct gy_file *file, uint64_t size,
                        enum gy_io_class klass)
 {
-    struct gy_req req = {.op = GY_OP_ALLOCATE,
-                         .klass = (uint8_t)klass,
-                         .slot = file->slot,
-                         .offset = size};
+    struct gy_req req = {
+        .op = GY_OP_ALLOCATE, .klass = (uint8_t)klass, .slot = file->slot, .offset = size};
     const int32_t result = gy_loop_await(loop, &req);
 
     if (result < 0) {

@@ -11,12 +11,11 @@
 
 #define CO_COUNT_DEFAULT 4096u
 
-/* Most in flight of a class. Background ones are low: one 256 KiB write in flight costs the reads half
- * of their throughput, four of 1 MiB cost them 90 %. */
+/* Most in flight of a class. Background ones are low: one 256 KiB write in flight costs the reads
+ * half of their throughput, four of 1 MiB cost them 90 %. */
 static const uint32_t class_limit_default[GY_IO_CLASS_COUNT] = {
-    [GY_IO_WAL] = 8,         [GY_IO_READ] = UINT32_MAX, [GY_IO_META] = 16,
-    [GY_IO_PREFETCH] = 32,   [GY_IO_FLUSH] = 4,         [GY_IO_COMPACT_READ] = 8,
-    [GY_IO_COMPACT_WRITE] = 2, [GY_IO_SCRUB] = 2,
+    [GY_IO_WAL] = 8,   [GY_IO_READ] = UINT32_MAX, [GY_IO_META] = 16,         [GY_IO_PREFETCH] = 32,
+    [GY_IO_FLUSH] = 4, [GY_IO_COMPACT_READ] = 8,  [GY_IO_COMPACT_WRITE] = 2, [GY_IO_SCRUB] = 2,
 };
 
 static uint64_t
@@ -157,7 +156,8 @@ pick_class(const struct gy_loop *loop)
             }
         }
     }
-    /* The rest of the round belongs to those who are owed a share as soon as it is no more than that. */
+    /* The rest of the round belongs to those who are owed a share as soon as it is no more than
+     * that. */
     return owed != 0 && owed >= left ? starving : first;
 }
 
@@ -278,8 +278,7 @@ gy_loop_poll(struct gy_loop *loop, bool wait, bool is_runnable, uint64_t deadlin
 bool
 gy_loop_turn(struct gy_loop *loop, bool wait, uint64_t deadline_ns)
 {
-    const bool is_runnable =
-        gy_sched_run(&loop->sched, gy_loop_now(loop), GY_TURN_BUDGET_NS);
+    const bool is_runnable = gy_sched_run(&loop->sched, gy_loop_now(loop), GY_TURN_BUDGET_NS);
 
     gy_loop_poll(loop, wait && !is_runnable, is_runnable, deadline_ns);
     return loop->sched.ready_count != 0;

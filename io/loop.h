@@ -1,9 +1,9 @@
 /* loop.h - scheduler, world, memory and I/O queue of one thread, and the run loop that joins them.
  *
- *   L1  One turn: fire timers, run ready coroutines (50 us), hand queued requests to the world, reap,
- *       wake the waiters. A turn waits for the device only when nothing is runnable.
- *   L2  At most info.in_flight_max requests are with the world; the rest wait here by class. The WAL
- *       may pass that cap, and each class below GY_IO_READ keeps GY_CLASS_SHARE_MIN of every
+ *   L1  One turn: fire timers, run ready coroutines (50 us), hand queued requests to the world,
+ *       reap, wake the waiters. A turn waits for the device only when nothing is runnable.
+ *   L2  At most info.in_flight_max requests are with the world; the rest wait here by class. The
+ *       WAL may pass that cap, and each class below GY_IO_READ keeps GY_CLASS_SHARE_MIN of every
  *       GY_CLASS_ROUND submissions while it has work.
  * Knows nothing of keys, tables or stores. loop.c is the only file that names concrete worlds.
  */
@@ -36,7 +36,7 @@ struct gy_loop {
     uint32_t queued_count;
     uint32_t in_flight;                       /* with the world */
     uint32_t in_flight_by_class[GY_IO_CLASS_COUNT];
-    uint32_t class_limit[GY_IO_CLASS_COUNT];  /* most in flight of a class; background ones are low */
+    uint32_t class_limit[GY_IO_CLASS_COUNT];  /* most in flight of a class; 0 counts as 1 */
     uint32_t round[GY_IO_CLASS_COUNT];        /* submissions in this round, L2 */
     uint32_t round_count;
     uint64_t last_turn_ns;
@@ -55,18 +55,20 @@ struct gy_loop_config {
     uint32_t co_count_max;        /* coroutines live at once; 0 = 4096 */
 };
 
-/* In place; `loop` is then at a fixed address. On failure nothing is held and `ret_error` says why. */
+/* In place; `loop` is then at a fixed address. On failure nothing is held (a given world stays the
+ * caller's) and `ret_error`, which may be NULL, says why. */
 gyre_status gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *config,
                          struct gyre_error *ret_error);
 /* All coroutines have ended and nothing is in flight (asserted). */
 void gy_loop_fini(struct gy_loop *loop);
 
-/* One turn (L1), on the host's stack. May wait until `deadline_ns` when `wait` is set and nothing is
- * runnable. Returns true while runnable coroutines are left. */
+/* One turn (L1), on the host's stack. May wait until `deadline_ns` when `wait` is set and nothing
+ * is runnable. Returns true while runnable coroutines are left. */
 bool gy_loop_turn(struct gy_loop *loop, bool wait, uint64_t deadline_ns);
 
-/* The second half of a turn: hand queued requests to the world, reap (waiting until `deadline_ns` or the next timer when `wait`
- * is set), wake. A caller that runs coroutines itself (gy_sched_run) and must not wait once its own is done uses it. */
+/* The second half of a turn: hand queued requests to the world, reap (waiting until `deadline_ns`
+ * or the next timer when `wait` is set), wake. For a caller that runs the coroutines itself
+ * (gy_sched_run) and must not wait once its own is done. */
 void gy_loop_poll(struct gy_loop *loop, bool wait, bool is_runnable, uint64_t deadline_ns);
 
 /* True when nothing is ready, queued, in flight or timed: waiting would be for ever. */

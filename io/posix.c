@@ -1,5 +1,5 @@
-/* posix.c - clocks, randomness, boot identity and staging memory of the two real worlds. Files are in
- * posix_file.c. */
+/* posix.c - clocks, randomness, boot identity and staging memory of the two real worlds. Files are
+ * in posix_file.c. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -125,9 +125,9 @@ gy_posix_boot_id(struct gy_world *world, uint64_t ret_id[2])
 static int
 stage_path(const struct gy_posix *posix, const uint64_t id[2], char target[GY_STAGE_PATH_MAX])
 {
-    const int size = snprintf(target, GY_STAGE_PATH_MAX, "%s/gyre-%016llx-%016llx",
-                              posix->stage_dir, (unsigned long long)id[0],
-                              (unsigned long long)id[1]);
+    const int size =
+        snprintf(target, GY_STAGE_PATH_MAX, "%s/gyre-%016llx-%016llx", posix->stage_dir,
+                 (unsigned long long)id[0], (unsigned long long)id[1]);
 
     return size > 0 && (size_t)size < GY_STAGE_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
@@ -149,7 +149,8 @@ stage_map(struct gy_stage *stage, int fd, const uint64_t id[2], size_t size)
     if (base == MAP_FAILED) {
         return -errno;
     }
-    (void)madvise(base, size, MADV_DONTFORK); /* advice: a child that never touches it is fine too */
+    (void)madvise(base, size,
+                  MADV_DONTFORK); /* advice: a child that never touches it is fine too */
     stage->base = base;
     stage->size = size;
     stage->id[0] = id[0];

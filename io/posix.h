@@ -3,8 +3,8 @@
  *
  *   P1  Every call returns a value >= 0 or a negative errno; EINTR never leaves this file.
  *   P2  A slot is taken before its file is opened, so that an open file always has a place.
- *   P3  Files of a store are opened below the directory's descriptor, never through a symbolic link,
- *       and are regular files (or directories when asked for).
+ *   P3  Files of a store are opened below the directory's descriptor, never through a symbolic
+ *       link, and are regular files (or directories when asked for).
  * Knows nothing of rings and queues.
  */
 #ifndef GY_POSIX_H

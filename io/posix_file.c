@@ -136,8 +136,8 @@ gy_posix_fd(const struct gy_posix *posix, uint32_t slot)
 static bool
 is_plain_name(const char *name)
 {
-    return name != NULL && name[0] != '\0' && strchr(name, '/') == NULL &&
-           strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    return name != NULL && name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
 }
 
 static bool
@@ -162,9 +162,9 @@ gy_posix_check_names(const struct gy_req *req)
 struct open_how
 gy_posix_open_how(const struct gy_req *req)
 {
-    /* O_NONBLOCK: a FIFO or a device in the place of a file must not hang us. It is taken off again in
-     * gy_posix_opened, where O_DIRECT is put on: opening with O_DIRECT would leave a new file behind on
-     * file systems that refuse it. */
+    /* O_NONBLOCK: a FIFO or a device in the place of a file must not hang us. It is taken off
+     * again in gy_posix_opened, where O_DIRECT is put on: opening with O_DIRECT would leave a new
+     * file behind on file systems that refuse it. */
     struct open_how how = {.flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
 
     how.flags |= (req->flags & GY_OPEN_WRITE) != 0 ? (uint64_t)O_RDWR : (uint64_t)O_RDONLY;
@@ -362,7 +362,8 @@ run_transfer(struct gy_posix *posix, const struct gy_req *req)
         do {
             size = pwrite(fd, req->buffer, req->size, (off_t)req->offset);
         } while (size < 0 && errno == EINTR);
-        if (size > 0 && fdatasync(fd) != 0) { /* EINTR too: a sync that may have failed has failed */
+        if (size > 0 &&
+            fdatasync(fd) != 0) { /* EINTR too: a sync that may have failed has failed */
             return errno == EINTR ? -EIO : -errno;
         }
     }
@@ -423,8 +424,8 @@ list_one(int fd, const struct dirent64 *entry, const struct gy_req *req)
         return;
     }
     if (entry->d_type == DT_UNKNOWN) {
-        is_regular = fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                     S_ISREG(st.st_mode);
+        is_regular =
+            fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
     }
     req->list(req->list_arg, entry->d_name, is_regular);
 }
@@ -581,12 +582,15 @@ gy_posix_count_threads(const char *prefix)
             char path[sizeof("/proc/self/task/") + NAME_MAX + sizeof("/comm")];
             char name[32];
 
+            at += entry->d_reclen;
+            if (entry->d_name[0] == '.') { /* "..": the process itself has a name too */
+                continue;
+            }
             (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
             if (gy_posix_read_text(path, name, sizeof(name)) > 0 &&
                 strncmp(name, prefix, strlen(prefix)) == 0) {
                 count++;
             }
-            at += entry->d_reclen;
         }
     }
     (void)close(fd);

@@ -1,7 +1,7 @@
 /* uring_memory.c - memory that the ring knows: arena chunks and staging memory in its buffer table.
  *
- * A chunk is found by its number (address / GY_ARENA_CHUNK) in a hash table; chunks are added one by
- * one and removed only with their whole arena, so removal rebuilds the table.
+ * A chunk is found by its number (address / GY_ARENA_CHUNK) in a hash table; chunks are added one
+ * by one and removed only with their whole arena, so removal rebuilds the table.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

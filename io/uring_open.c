@@ -1,5 +1,5 @@
-/* uring_open.c - getting a ring: flags by trial, a probe of its operations, the tables, and for those
- * who may not have one a text that says why and what to do. */
+/* uring_open.c - getting a ring: flags by trial, a probe of its operations, the tables, and for
+ * those who may not have one a text that says why and what to do. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -14,11 +14,11 @@
 
 #define SQ_ENTRIES 128u    /* the largest batch; a full queue is submitted and tried again */
 #define BOUNDED_WORKERS 4u /* kernel threads for syncs and writes that would block */
-#define OTHER_WORKERS 1u   /* for opens, renames and the like: "one thread" should stay nearly true */
+#define OTHER_WORKERS 1u /* for opens, renames and the like: "one thread" should stay nearly true */
 
-/* The best first. DEFER_TASKRUN: completions are posted when we enter the kernel for them and not in
- * the middle of a merge (6.1). TASKRUN_FLAG: the ring shows when some are waiting, so a look without
- * news costs no system call. NO_SQARRAY is missing: liburing 2.3 does not know it. */
+/* The best first. DEFER_TASKRUN: completions are posted when we enter the kernel for them and not
+ * in the middle of a merge (6.1). TASKRUN_FLAG: the ring shows when some are waiting, so a look
+ * without news costs no system call. NO_SQARRAY is missing: liburing 2.3 does not know it. */
 static const unsigned flag_ladder[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
         IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
@@ -74,11 +74,11 @@ ring_init(struct gy_uring *uring, uint32_t cq_entries)
         memset(&params, 0, sizeof(params));
         params.flags = flag_ladder[i];
         params.cq_entries = cq_entries;
-        /* The last step has no CQSIZE: its queue is twice the submission queue, which U2 needs to be
-         * large enough. */
+        /* The last step has no CQSIZE: its queue is twice the submission queue, which U2 needs to
+         * be large enough. */
         result = io_uring_queue_init_params(
-            (flag_ladder[i] & IORING_SETUP_CQSIZE) != 0 ? SQ_ENTRIES : cq_entries / 2,
-            &uring->ring, &params);
+            (flag_ladder[i] & IORING_SETUP_CQSIZE) != 0 ? SQ_ENTRIES : cq_entries / 2, &uring->ring,
+            &params);
         if (result != -EINVAL) {
             uring->is_ring_open = result == 0;
             uring->has_task_flag = (flag_ladder[i] & IORING_SETUP_TASKRUN_FLAG) != 0;

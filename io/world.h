@@ -29,7 +29,7 @@ struct gy_co;
 struct gy_heap;
 
 enum gy_op {
-    GY_OP_READ,       /* slot, buffer, size, offset -> bytes; 0 or short only at end of file or mid-transfer */
+    GY_OP_READ,       /* slot, buffer, size, offset -> bytes; 0 only at the end of the file */
     GY_OP_WRITE,      /* slot, buffer, size, offset [GY_IO_DSYNC] -> bytes */
     GY_OP_SYNC,       /* slot: fdatasync of a file, fsync of a directory -> 0 */
     GY_OP_OPEN,       /* dir, name, open flags -> slot */
@@ -42,8 +42,8 @@ enum gy_op {
     GY_OP_MKDIR,      /* dir (GY_DIR_CWD: name is a path), name, mode 0700 -> 0 */
     GY_OP_STAT,       /* slot -> 0 and ret_size = file size in bytes */
     GY_OP_LIST,       /* slot of a directory, list callback -> 0 */
-    GY_OP_LOCK,       /* slot [GY_LOCK_SHARED]: else exclusive; never waits, -EWOULDBLOCK when held elsewhere -> 0 */
-    GY_OP_FREE_SPACE, /* slot of a directory -> 0 and ret_size = bytes free to us on its file system */
+    GY_OP_LOCK,       /* slot [GY_LOCK_SHARED]: never waits; -EWOULDBLOCK when it is held -> 0 */
+    GY_OP_FREE_SPACE, /* slot of a directory -> 0 and ret_size = bytes free to us there */
     GY_OP_COUNT
 };
 
@@ -64,7 +64,7 @@ enum gy_io_class {
 
 #define GY_LOCK_SHARED 1u     /* LOCK: others may share it, nobody may hold it exclusively */
 
-#define GY_OPEN_CREATE 1u     /* OPEN: create with mode 0600; with GY_OPEN_EXCLUSIVE fail if it exists */
+#define GY_OPEN_CREATE 1u     /* OPEN: create with mode 0600; with EXCLUSIVE fail if it exists */
 #define GY_OPEN_EXCLUSIVE 2u
 #define GY_OPEN_WRITE 4u      /* else read-only */
 #define GY_OPEN_DIRECTORY 8u  /* the name is a directory */
@@ -77,7 +77,7 @@ struct gy_req {
     struct gy_list link;      /* the I/O queue, then the world, then the list of reap() */
     struct gy_co *waiter;     /* woken by the loop when done; the world never touches it */
     void *buffer;             /* READ, WRITE: aligned to GY_PAGE unless the file is buffered */
-    const char *name;         /* one component, no '/', unless dir is GY_DIR_CWD; lives until reap */
+    const char *name;         /* one component unless dir is GY_DIR_CWD; lives until reap */
     const char *name_new;
     uint64_t offset;
     uint32_t size;            /* bytes, at most GY_IO_SIZE_MAX */
@@ -149,12 +149,12 @@ struct gy_world_ops {
     int (*stage_open)(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
     void (*stage_close)(struct gy_world *world, struct gy_stage *stage, bool unlink);
     void (*close)(struct gy_world *world); /* nothing is in flight */
-    /* The range of an earlier arena_add is about to be unmapped: forget it. NULL where a world keeps
-     * nothing of arena_add. Without this call a later mapping at the same address would be taken for
-     * the registered pages. */
+    /* The range of an earlier arena_add is about to be unmapped: forget it. NULL where a world
+     * keeps nothing of arena_add. Without this call a later mapping at the same address would be
+     * taken for the registered pages. */
     void (*arena_remove)(struct gy_world *world, void *base, size_t size);
-    /* Bring the counters of info that cost a look at the system (worker_count) up to date. NULL: there
-     * are none. */
+    /* Bring the counters of info that cost a look at the system (worker_count) up to date. NULL:
+     * there are none. */
     void (*refresh_info)(struct gy_world *world);
 };
 

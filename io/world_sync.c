@@ -1,10 +1,12 @@
-/* world_sync.c - the world of blocking calls: for containers that forbid io_uring, and for debugging.
+/* world_sync.c - the world of blocking calls: for containers that forbid io_uring, and for
+ * debugging.
  *
  * A request waits in `queue` from submit to reap, which runs one and returns it: everybody who is
  * runnable gets the CPU between two blocking calls, as with a ring.
  *   B1  The next one is the first of the most important class; every AGE_ROUND-th time it is the
  *       oldest, so that no class waits for ever.
- * Few requests are taken (IN_FLIGHT_DEFAULT): what waits in the loop can still be overtaken by class.
+ * Few requests are taken (IN_FLIGHT_DEFAULT): what waits in the loop can still be overtaken by
+ * class.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -48,7 +50,7 @@ pick(struct sync_world *sync)
     struct gy_req *best = NULL;
 
     sync->age++;
-    gy_list_for_each(node, &sync->queue) {
+    gy_list_for_each (node, &sync->queue) {
         struct gy_req *req = gy_container_of(node, struct gy_req, link);
 
         if (best == NULL || req->klass < best->klass) {

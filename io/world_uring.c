@@ -1,11 +1,12 @@
-/* world_uring.c - the world of io_uring: one ring, owned by the loop's thread. See uring.h for U1 to U3.
+/* world_uring.c - the world of io_uring: one ring, owned by the loop's thread. See uring.h for U1
+ * to U3.
  *
- *   - submit() queues an entry and enters the kernel when SUBMIT_BATCH are queued; a log request goes
- *     at once. reap() enters for the rest. Small batches keep device and CPU busy at the same time:
- *     32 reads in one call show their first completion after 490 us, 8 after 225 us.
+ *   - submit() queues an entry and enters the kernel when SUBMIT_BATCH are queued; a log request
+ *     goes at once. reap() enters for the rest. Small batches keep device and CPU busy at the same
+ *     time: 32 reads in one call show their first completion after 490 us, 8 after 225 us.
  *   - Everything that runs a plain system call does so in reap(), never in submit() (S1).
- *   - With DEFER_TASKRUN nothing completes until the kernel is entered for it; the ring's TASKRUN flag
- *     says when that is worth a call.
+ *   - With DEFER_TASKRUN nothing completes until the kernel is entered for it; the ring's TASKRUN
+ *     flag says when that is worth a call.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -22,11 +23,11 @@
 #include "io/uring.h"
 
 #define IN_FLIGHT_DEFAULT 128u
-#define OPS_BESIDE 64u         /* records beyond in_flight_max: the WAL passes the cap */
+#define OPS_BESIDE 64u /* records beyond in_flight_max: the WAL passes the cap */
 #define SUBMIT_BATCH 8u
 #define READS_FOR_BATCH_WAIT 32u
 #define WAIT_COUNT_MAX 32u
-#define DRAIN_PASSES_MAX 8u    /* the kernel posts about 20 completions per pass */
+#define DRAIN_PASSES_MAX 8u /* the kernel posts about 20 completions per pass */
 #define RETRIES_MAX 64u
 
 enum wait_end { WAIT_MORE, WAIT_OVER };
@@ -272,8 +273,7 @@ finish_open(struct gy_uring *uring, struct gy_req *req, uint32_t slot, int32_t r
 
         /* The LOCK file too: the ring then holds the lock of a killed process until its last write
          * has landed. */
-        file->is_registered =
-            io_uring_register_files_update(&uring->ring, slot, &file->fd, 1) == 1;
+        file->is_registered = io_uring_register_files_update(&uring->ring, slot, &file->fd, 1) == 1;
     }
     finish(uring, req, result);
 }

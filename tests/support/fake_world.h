@@ -1,5 +1,5 @@
-/* fake_world.h - a world in the hands of the test: it keeps requests until told, answers as told, and
- * its clock moves only in a wait. For tests of what lies on top of a world. */
+/* fake_world.h - a world in the hands of the test: it keeps requests until told, answers as told,
+ * and its clock moves only in a wait. For tests of what lies on top of a world. */
 #ifndef GY_TEST_FAKE_WORLD_H
 #define GY_TEST_FAKE_WORLD_H
 

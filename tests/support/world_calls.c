@@ -107,6 +107,17 @@ world_slot_op(struct gy_world *world, enum gy_op op, int32_t slot, uint64_t offs
 }
 
 int32_t
+world_lock(struct gy_world *world, int32_t slot, uint8_t flags)
+{
+    struct gy_req req = world_req(GY_OP_LOCK, GY_IO_META);
+
+    assert_true(slot >= 0);
+    req.slot = (uint32_t)slot;
+    req.flags = flags;
+    return world_call(world, &req);
+}
+
+int32_t
 world_name_op(struct gy_world *world, enum gy_op op, uint32_t dir, const char *name,
               const char *name_new)
 {
@@ -169,8 +180,7 @@ uint32_t
 world_read(struct gy_world *world, int32_t slot, uint64_t offset, void *bytes, uint32_t size)
 {
     const uint64_t file_size = world_size(world, slot);
-    const uint32_t wanted =
-        (uint32_t)gy_min_u64(size, offset < file_size ? file_size - offset : 0);
+    const uint32_t wanted = (uint32_t)gy_min_u64(size, offset < file_size ? file_size - offset : 0);
     uint32_t have = 0;
 
     for (uint32_t tries = 0; have < wanted || tries == 0; tries++) {

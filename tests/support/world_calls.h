@@ -1,5 +1,5 @@
-/* world_calls.h - requests to a bare world, one at a time: submit, reap until it is back, check on the
- * way that nothing completed inline (S1) and nothing else came back (S2). */
+/* world_calls.h - requests to a bare world, one at a time: submit, reap until it is back, check on
+ * the way that nothing completed inline (S1) and nothing else came back (S2). */
 #ifndef GY_TEST_WORLD_CALLS_H
 #define GY_TEST_WORLD_CALLS_H
 
@@ -18,6 +18,7 @@ int32_t world_call(struct gy_world *world, struct gy_req *req);
 int32_t world_open(struct gy_world *world, uint32_t dir, const char *name, uint32_t flags);
 int32_t world_close(struct gy_world *world, int32_t slot);
 int32_t world_slot_op(struct gy_world *world, enum gy_op op, int32_t slot, uint64_t offset);
+int32_t world_lock(struct gy_world *world, int32_t slot, uint8_t flags);
 int32_t world_name_op(struct gy_world *world, enum gy_op op, uint32_t dir, const char *name,
                       const char *name_new);
 int32_t world_link(struct gy_world *world, uint32_t dir, const char *name, uint32_t dir_new,

@@ -1,5 +1,6 @@
-/* world_contract.c - see world_contract.h. Each test works in a new directory of its own. */
-#include "tests/support/world_contract.h"
+/* world_contract.c - see world_contract.h: requests, bytes and what is not a file. Each test works
+ * in a new directory of its own. Names are in world_contract_names.c. */
+#include "tests/support/world_contract_parts.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -15,19 +16,8 @@
 #include "io/base/bits.h"
 #include "tests/support/world_calls.h"
 
-#define WRITE_NEW (GY_OPEN_WRITE | GY_OPEN_CREATE | GY_OPEN_EXCLUSIVE)
-
-struct bench {
-    const struct world_contract *contract;
-    struct gy_world *world;
-    uint32_t top;           /* slot of contract->directory */
-    uint32_t dir;           /* slot of this test's directory */
-    char dir_name[32];
-    uint32_t test_number;
-};
-
 static void
-bench_open(struct bench *b)
+bench_open(struct world_bench *b)
 {
     int32_t slot;
 
@@ -46,7 +36,7 @@ bench_open(struct bench *b)
 }
 
 static void
-bench_close(struct bench *b)
+bench_close(struct world_bench *b)
 {
     assert_int_equal(world_close(b->world, (int32_t)b->dir), 0);
     assert_int_equal(world_close(b->world, (int32_t)b->top), 0);
@@ -58,7 +48,7 @@ bench_close(struct bench *b)
 static int
 setup(void **state)
 {
-    struct bench *b = *state;
+    struct world_bench *b = *state;
 
     b->test_number++;
     (void)snprintf(b->dir_name, sizeof(b->dir_name), "contract-%u", b->test_number);
@@ -73,11 +63,10 @@ teardown(void **state)
     return 0;
 }
 
-/* Make a file of `size` bytes (whole pages) with the pattern of `seed`; returns the open slot. */
-static int32_t
-make_file(struct bench *b, const char *name, uint32_t size, uint64_t seed)
+int32_t
+world_contract_make_file(struct world_bench *b, const char *name, uint32_t size, uint64_t seed)
 {
-    const int32_t slot = world_open(b->world, b->dir, name, WRITE_NEW);
+    const int32_t slot = world_open(b->world, b->dir, name, WORLD_WRITE_NEW);
     uint8_t *bytes = world_pages(size);
 
     assert_true(slot >= 0);
@@ -87,8 +76,8 @@ make_file(struct bench *b, const char *name, uint32_t size, uint64_t seed)
     return slot;
 }
 
-static void
-assert_pattern(struct bench *b, int32_t slot, uint32_t size, uint64_t seed)
+void
+world_contract_assert_pattern(struct world_bench *b, int32_t slot, uint32_t size, uint64_t seed)
 {
     uint8_t *bytes = world_pages(size);
     uint8_t *expected = world_pages(size);
@@ -104,13 +93,14 @@ assert_pattern(struct bench *b, int32_t slot, uint32_t size, uint64_t seed)
 
 /* Goal:   S2: each of many requests in flight at once comes back once and has done its own work,
  *         also when they are more than in_flight_max.
- * Method: one write per page, all submitted before the first reap, classes mixed; then as many reads. */
+ * Method: one write per page, all submitted before the first reap, classes mixed; then as many
+ *         reads. */
 static void
 world_returns_each_request_once_when_many_are_in_flight(void **state)
 {
     enum { COUNT = 300 };
-    struct bench *b = *state;
-    const int32_t slot = world_open(b->world, b->dir, "many", WRITE_NEW);
+    struct world_bench *b = *state;
+    const int32_t slot = world_open(b->world, b->dir, "many", WORLD_WRITE_NEW);
     uint8_t *bytes = world_pages(COUNT * GY_PAGE);
     struct gy_req *reqs = calloc(COUNT, sizeof(*reqs));
 
@@ -160,12 +150,13 @@ count_name(void *arg, const char *name, bool is_regular)
 static void
 world_submit_shows_nothing_before_reap(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "a", GY_PAGE, 1);
-    const int32_t slot_c = make_file(b, "c", GY_PAGE, 1);
+    struct world_bench *b = *state;
+    const int32_t slot = world_contract_make_file(b, "a", GY_PAGE, 1);
+    const int32_t slot_c = world_contract_make_file(b, "c", GY_PAGE, 1);
     uint32_t listed = 0;
-    struct gy_req reqs[4] = {world_req(GY_OP_RENAME, GY_IO_META), world_req(GY_OP_UNLINK, GY_IO_META),
-                             world_req(GY_OP_LIST, GY_IO_META), world_req(GY_OP_LOCK, GY_IO_META)};
+    struct gy_req reqs[4] = {world_req(GY_OP_RENAME, GY_IO_META),
+                             world_req(GY_OP_UNLINK, GY_IO_META), world_req(GY_OP_LIST, GY_IO_META),
+                             world_req(GY_OP_LOCK, GY_IO_META)};
 
     reqs[0].dir = b->dir;
     reqs[0].name = "a";
@@ -196,8 +187,8 @@ world_submit_shows_nothing_before_reap(void **state)
 static void
 world_reap_completes_when_it_only_looks(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "polled", GY_PAGE, 3);
+    struct world_bench *b = *state;
+    const int32_t slot = world_contract_make_file(b, "polled", GY_PAGE, 3);
     struct gy_req req = world_req(GY_OP_SYNC, GY_IO_WAL);
     const uint64_t deadline_ns = b->world->ops->now_ns(b->world) + 20 * GY_NS_PER_S;
     struct gy_list finished;
@@ -219,7 +210,7 @@ world_reap_completes_when_it_only_looks(void **state)
 static void
 world_reap_waits_until_deadline_when_idle(void **state)
 {
-    struct bench *b = *state;
+    struct world_bench *b = *state;
     const uint64_t start_ns = b->world->ops->now_ns(b->world);
     const uint64_t deadline_ns = start_ns + 20 * GY_NS_PER_MS;
     struct gy_list finished;
@@ -240,16 +231,16 @@ static void
 world_reads_back_what_was_written(void **state)
 {
     static const uint32_t sizes[] = {GY_PAGE, 3 * GY_PAGE, 256 * GY_KIB, GY_IO_SIZE_MAX};
-    struct bench *b = *state;
+    struct world_bench *b = *state;
 
     for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char name[8];
         int32_t slot;
 
         (void)snprintf(name, sizeof(name), "f%u", i);
-        slot = make_file(b, name, sizes[i], i);
+        slot = world_contract_make_file(b, name, sizes[i], i);
         assert_int_equal(world_size(b->world, slot), sizes[i]);
-        assert_pattern(b, slot, sizes[i], i);
+        world_contract_assert_pattern(b, slot, sizes[i], i);
         assert_int_equal(world_slot_op(b->world, GY_OP_SYNC, slot, 0), 0);
         assert_int_equal(world_close(b->world, slot), 0);
     }
@@ -259,8 +250,8 @@ world_reads_back_what_was_written(void **state)
 static void
 world_read_is_short_at_end_of_file(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "short", 2 * GY_PAGE, 9);
+    struct world_bench *b = *state;
+    const int32_t slot = world_contract_make_file(b, "short", 2 * GY_PAGE, 9);
     uint8_t *bytes = world_pages(4 * GY_PAGE);
     uint8_t *expected = world_pages(2 * GY_PAGE);
 
@@ -281,8 +272,8 @@ world_read_is_short_at_end_of_file(void **state)
 static void
 world_durable_write_replaces_bytes(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "log", 4 * GY_PAGE, 1);
+    struct world_bench *b = *state;
+    const int32_t slot = world_contract_make_file(b, "log", 4 * GY_PAGE, 1);
     uint8_t *page = world_pages(GY_PAGE);
     uint8_t *back = world_pages(4 * GY_PAGE);
 
@@ -301,8 +292,8 @@ world_durable_write_replaces_bytes(void **state)
 static void
 world_keeps_files_when_closed_and_opened(void **state)
 {
-    struct bench *b = *state;
-    int32_t slot = make_file(b, "kept", 2 * GY_PAGE, 5);
+    struct world_bench *b = *state;
+    int32_t slot = world_contract_make_file(b, "kept", 2 * GY_PAGE, 5);
 
     assert_int_equal(world_slot_op(b->world, GY_OP_SYNC, slot, 0), 0);
     assert_int_equal(world_slot_op(b->world, GY_OP_SYNC, (int32_t)b->dir, 0), 0);
@@ -312,7 +303,7 @@ world_keeps_files_when_closed_and_opened(void **state)
     bench_open(b);
     slot = world_open(b->world, b->dir, "kept", 0);
     assert_true(slot >= 0);
-    assert_pattern(b, slot, 2 * GY_PAGE, 5);
+    world_contract_assert_pattern(b, slot, 2 * GY_PAGE, 5);
     assert_int_equal(world_close(b->world, slot), 0);
 }
 
@@ -320,13 +311,13 @@ world_keeps_files_when_closed_and_opened(void **state)
 static void
 world_allocate_sets_size_and_keeps_bytes(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "alloc", GY_PAGE, 6);
+    struct world_bench *b = *state;
+    const int32_t slot = world_contract_make_file(b, "alloc", GY_PAGE, 6);
     uint8_t *bytes = world_pages(16 * GY_PAGE);
 
     assert_int_equal(world_slot_op(b->world, GY_OP_ALLOCATE, slot, 16 * GY_PAGE), 0);
     assert_int_equal(world_size(b->world, slot), 16 * GY_PAGE);
-    assert_pattern(b, slot, GY_PAGE, 6);
+    world_contract_assert_pattern(b, slot, GY_PAGE, 6);
     assert_int_equal(world_read(b->world, slot, 0, bytes, 16 * GY_PAGE), 16 * GY_PAGE);
     for (uint32_t i = GY_PAGE; i < 16 * GY_PAGE; i++) {
         assert_int_equal(bytes[i], 0);
@@ -337,205 +328,9 @@ world_allocate_sets_size_and_keeps_bytes(void **state)
     assert_int_equal(world_size(b->world, slot), 3 * GY_PAGE);
     assert_int_equal(world_slot_op(b->world, GY_OP_TRUNCATE, slot, 5 * GY_PAGE), 0);
     assert_int_equal(world_size(b->world, slot), 5 * GY_PAGE);
-    assert_pattern(b, slot, GY_PAGE, 6);
+    world_contract_assert_pattern(b, slot, GY_PAGE, 6);
     assert_int_equal(world_close(b->world, slot), 0);
     free(bytes);
-}
-
-/* ---- Names ---- */
-
-/* Goal:   the flags of OPEN mean what they say. */
-static void
-world_open_reports_missing_and_existing_names(void **state)
-{
-    struct bench *b = *state;
-    int32_t slot;
-
-    assert_int_equal(world_open(b->world, b->dir, "nothing", 0), -ENOENT);
-    assert_int_equal(world_open(b->world, b->dir, "nothing", GY_OPEN_WRITE), -ENOENT);
-    assert_int_equal(world_open(b->world, b->dir, "nothing", GY_OPEN_DIRECTORY), -ENOENT);
-    slot = make_file(b, "x", GY_PAGE, 2);
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(world_open(b->world, b->dir, "x", WRITE_NEW), -EEXIST);
-    slot = world_open(b->world, b->dir, "x", GY_OPEN_WRITE | GY_OPEN_CREATE);
-    assert_true(slot >= 0);
-    assert_pattern(b, slot, GY_PAGE, 2); /* opening does not empty it */
-    assert_int_equal(world_close(b->world, slot), 0);
-    slot = world_open(b->world, b->dir, "x", GY_OPEN_BUFFERED);
-    assert_true(slot >= 0);
-    assert_pattern(b, slot, GY_PAGE, 2);
-    assert_int_equal(world_close(b->world, slot), 0);
-}
-
-/* Goal:   directories and files are not taken for each other, and a name is one component. */
-static void
-world_open_refuses_wrong_kinds_and_names(void **state)
-{
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "file", GY_PAGE, 2);
-
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(world_open(b->world, b->dir, "file", GY_OPEN_DIRECTORY), -ENOTDIR);
-    assert_int_equal(world_name_op(b->world, GY_OP_MKDIR, b->dir, "sub", NULL), 0);
-    assert_int_equal(world_name_op(b->world, GY_OP_MKDIR, b->dir, "sub", NULL), -EEXIST);
-    assert_true(world_open(b->world, b->dir, "sub", 0) < 0);
-    assert_true(world_open(b->world, b->dir, "sub", GY_OPEN_WRITE) < 0);
-    assert_true(world_open(b->world, b->dir, "../file", 0) < 0);
-    assert_true(world_open(b->world, b->dir, "..", GY_OPEN_DIRECTORY) < 0);
-    assert_true(world_open(b->world, b->dir, "sub/new", WRITE_NEW) < 0);
-    assert_true(world_open(b->world, b->dir, "", 0) < 0);
-}
-
-/* Goal:   rename takes the place of what was there, in one step, and needs a source. */
-static void
-world_rename_replaces(void **state)
-{
-    struct bench *b = *state;
-    int32_t slot = make_file(b, "CURRENT", GY_PAGE, 1);
-    const int32_t slot_new = make_file(b, "CURRENT.tmp", GY_PAGE, 2);
-
-    assert_int_equal(
-        world_name_op(b->world, GY_OP_RENAME, b->dir, "CURRENT.tmp", "CURRENT"), 0);
-    assert_pattern(b, slot, GY_PAGE, 1); /* an open file stays what it was */
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(world_close(b->world, slot_new), 0);
-    assert_int_equal(world_open(b->world, b->dir, "CURRENT.tmp", 0), -ENOENT);
-    slot = world_open(b->world, b->dir, "CURRENT", 0);
-    assert_pattern(b, slot, GY_PAGE, 2);
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(
-        world_name_op(b->world, GY_OP_RENAME, b->dir, "CURRENT.tmp", "CURRENT"), -ENOENT);
-}
-
-/* Goal:   an unlinked file is readable through its slot until that is closed. */
-static void
-world_unlink_leaves_open_files_readable(void **state)
-{
-    struct bench *b = *state;
-    const int32_t slot = make_file(b, "t", 4 * GY_PAGE, 8);
-
-    assert_int_equal(world_name_op(b->world, GY_OP_UNLINK, b->dir, "t", NULL), 0);
-    assert_int_equal(world_open(b->world, b->dir, "t", 0), -ENOENT);
-    assert_int_equal(world_name_op(b->world, GY_OP_UNLINK, b->dir, "t", NULL), -ENOENT);
-    assert_pattern(b, slot, 4 * GY_PAGE, 8);
-    assert_int_equal(world_close(b->world, slot), 0);
-}
-
-/* Goal:   a hard link is the same file under another name, in another directory too. */
-static void
-world_link_shares_the_file(void **state)
-{
-    struct bench *b = *state;
-    int32_t slot = make_file(b, "one", GY_PAGE, 4);
-    int32_t sub;
-
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(world_name_op(b->world, GY_OP_MKDIR, b->dir, "copy", NULL), 0);
-    sub = world_open(b->world, b->dir, "copy", GY_OPEN_DIRECTORY);
-    assert_true(sub >= 0);
-    assert_int_equal(world_link(b->world, b->dir, "one", (uint32_t)sub, "two"), 0);
-    assert_int_equal(world_link(b->world, b->dir, "one", (uint32_t)sub, "two"), -EEXIST);
-    assert_int_equal(world_link(b->world, b->dir, "none", (uint32_t)sub, "three"), -ENOENT);
-    assert_int_equal(world_name_op(b->world, GY_OP_UNLINK, b->dir, "one", NULL), 0);
-    slot = world_open(b->world, (uint32_t)sub, "two", 0);
-    assert_true(slot >= 0);
-    assert_pattern(b, slot, GY_PAGE, 4);
-    assert_int_equal(world_close(b->world, slot), 0);
-    assert_int_equal(world_close(b->world, sub), 0);
-}
-
-struct seen {
-    uint32_t files;
-    uint32_t others;
-    bool has_a;
-    bool has_d;
-};
-
-static void
-see(void *arg, const char *name, bool is_regular)
-{
-    struct seen *seen = arg;
-
-    seen->files += is_regular;
-    seen->others += !is_regular;
-    seen->has_a |= strcmp(name, "a") == 0 && is_regular;
-    seen->has_d |= strcmp(name, "d") == 0 && !is_regular;
-}
-
-/* Goal:   list names everything once, without "." and "..", and tells files from the rest; more than
- *         one buffer full of them. */
-static void
-world_list_names_everything_once(void **state)
-{
-    enum { COUNT = 120 };
-    struct bench *b = *state;
-
-    assert_int_equal(world_close(b->world, make_file(b, "a", GY_PAGE, 1)), 0);
-    assert_int_equal(world_name_op(b->world, GY_OP_MKDIR, b->dir, "d", NULL), 0);
-    for (uint32_t i = 0; i < COUNT; i++) {
-        char name[32];
-
-        (void)snprintf(name, sizeof(name), "some-long-name-%04u", i);
-        assert_int_equal(
-            world_close(b->world, world_open(b->world, b->dir, name, WRITE_NEW)), 0);
-    }
-    for (uint32_t pass = 0; pass < 2; pass++) { /* the second starts at the beginning again */
-        struct seen seen = {0, 0, false, false};
-        struct gy_req req = world_req(GY_OP_LIST, GY_IO_META);
-
-        req.slot = b->dir;
-        req.list = see;
-        req.list_arg = &seen;
-        assert_int_equal(world_call(b->world, &req), 0);
-        assert_int_equal(seen.files, COUNT + 1);
-        assert_int_equal(seen.others, 1);
-        assert_true(seen.has_a && seen.has_d);
-    }
-}
-
-/* Goal:   a lock excludes every other opening of the file, also by ourselves, and ends with its slot. */
-static void
-world_lock_excludes_second_opening(void **state)
-{
-    struct bench *b = *state;
-    const int32_t first = make_file(b, "LOCK", GY_PAGE, 1);
-    const int32_t second = world_open(b->world, b->dir, "LOCK", GY_OPEN_WRITE | GY_OPEN_BUFFERED);
-
-    assert_int_equal(world_slot_op(b->world, GY_OP_LOCK, first, 0), 0);
-    assert_int_equal(world_slot_op(b->world, GY_OP_LOCK, second, 0), -EWOULDBLOCK);
-    assert_int_equal(world_close(b->world, first), 0);
-    assert_int_equal(world_slot_op(b->world, GY_OP_LOCK, second, 0), 0);
-    assert_int_equal(world_close(b->world, second), 0);
-}
-
-/* Goal:   S6: slots are given out again, for ever. */
-static void
-world_slots_are_reused(void **state)
-{
-    struct bench *b = *state;
-    int32_t slot_max = 0;
-
-    assert_int_equal(world_close(b->world, make_file(b, "s", GY_PAGE, 1)), 0);
-    for (uint32_t i = 0; i < 200; i++) {
-        const int32_t slot = world_open(b->world, b->dir, "s", 0);
-
-        assert_true(slot >= 0);
-        slot_max = slot > slot_max ? slot : slot_max;
-        assert_int_equal(world_close(b->world, slot), 0);
-        assert_true(world_open(b->world, b->dir, "absent", 0) < 0); /* failures keep none */
-    }
-    assert_in_range(slot_max, 0, 15);
-}
-
-static void
-world_free_space_is_plausible(void **state)
-{
-    struct bench *b = *state;
-    struct gy_req req = world_req(GY_OP_FREE_SPACE, GY_IO_META);
-
-    req.slot = b->dir;
-    assert_int_equal(world_call(b->world, &req), 0);
-    assert_in_range(req.ret_size, 1, 1ull << 60);
 }
 
 /* ---- What is not a file ---- */
@@ -545,7 +340,7 @@ world_free_space_is_plausible(void **state)
 static void
 world_stage_survives_close_and_open(void **state)
 {
-    struct bench *b = *state;
+    struct world_bench *b = *state;
     const uint64_t id[2] = {b->world->ops->random(b->world), b->world->ops->random(b->world)};
     const uint64_t id_other[2] = {id[0], id[1] + 1};
     const size_t size = 64 * GY_KIB;
@@ -582,27 +377,27 @@ world_stage_survives_close_and_open(void **state)
 static void
 world_writes_out_of_staging_memory(void **state)
 {
-    struct bench *b = *state;
+    struct world_bench *b = *state;
     const uint64_t id[2] = {1, b->world->ops->random(b->world)};
-    const int32_t slot = world_open(b->world, b->dir, "log", WRITE_NEW);
+    const int32_t slot = world_open(b->world, b->dir, "log", WORLD_WRITE_NEW);
     struct gy_stage stage;
 
     memset(&stage, 0, sizeof(stage));
     assert_int_equal(b->world->ops->stage_create(b->world, &stage, id, 8 * GY_PAGE), 0);
     world_pattern(stage.base, 8 * GY_PAGE, 21);
     world_write(b->world, slot, 0, stage.base, 8 * GY_PAGE, GY_IO_DSYNC);
-    assert_pattern(b, slot, 8 * GY_PAGE, 21);
+    world_contract_assert_pattern(b, slot, 8 * GY_PAGE, 21);
     b->world->ops->stage_close(b->world, &stage, true);
     assert_int_equal(world_close(b->world, slot), 0);
 }
 
-/* Goal:   I/O out of and into an offered chunk is right whether it was registered or not; also after
- *         the chunk was taken back and its address used anew. */
+/* Goal:   I/O out of and into an offered chunk is right whether it was registered or not; also
+ *         after the chunk was taken back and its address used anew. */
 static void
 world_moves_bytes_through_an_offered_chunk(void **state)
 {
-    struct bench *b = *state;
-    const int32_t slot = world_open(b->world, b->dir, "chunk", WRITE_NEW);
+    struct world_bench *b = *state;
+    const int32_t slot = world_open(b->world, b->dir, "chunk", WORLD_WRITE_NEW);
     uint8_t *chunks = aligned_alloc(GY_ARENA_CHUNK, 2 * GY_ARENA_CHUNK);
     uint8_t *edge = chunks + GY_ARENA_CHUNK - GY_PAGE; /* crosses into the second chunk */
 
@@ -629,7 +424,7 @@ world_moves_bytes_through_an_offered_chunk(void **state)
 static void
 world_clock_random_and_boot_are_sane(void **state)
 {
-    struct bench *b = *state;
+    struct world_bench *b = *state;
     const struct gy_world_ops *ops = b->world->ops;
     uint64_t boot[2];
     uint64_t boot_again[2];
@@ -653,8 +448,11 @@ world_clock_random_and_boot_are_sane(void **state)
 int
 world_contract_run(const struct world_contract *contract)
 {
-    struct bench b = {.contract = contract};
-#define CONTRACT_TEST(name) {#name, name, setup, teardown, &b}
+    struct world_bench b = {.contract = contract};
+#define CONTRACT_TEST(name)              \
+    {                                    \
+#name, name, setup, teardown, &b \
+    }
     const struct CMUnitTest tests[] = {
         CONTRACT_TEST(world_returns_each_request_once_when_many_are_in_flight),
         CONTRACT_TEST(world_submit_shows_nothing_before_reap),
@@ -672,6 +470,7 @@ world_contract_run(const struct world_contract *contract)
         CONTRACT_TEST(world_link_shares_the_file),
         CONTRACT_TEST(world_list_names_everything_once),
         CONTRACT_TEST(world_lock_excludes_second_opening),
+        CONTRACT_TEST(world_lock_can_be_shared),
         CONTRACT_TEST(world_slots_are_reused),
         CONTRACT_TEST(world_free_space_is_plausible),
         CONTRACT_TEST(world_stage_survives_close_and_open),

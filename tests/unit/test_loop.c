@@ -71,9 +71,9 @@ static void
 loop_wal_passes_a_full_device_and_classes_have_order(void **state)
 {
     enum { COUNT = 7 };
-    static const enum gy_io_class order[COUNT] = {GY_IO_SCRUB,    GY_IO_COMPACT_WRITE,
-                                                  GY_IO_FLUSH,    GY_IO_PREFETCH,
-                                                  GY_IO_READ,     GY_IO_META, GY_IO_READ};
+    static const enum gy_io_class order[COUNT] = {GY_IO_SCRUB,    GY_IO_COMPACT_WRITE, GY_IO_FLUSH,
+                                                  GY_IO_PREFETCH, GY_IO_READ,          GY_IO_META,
+                                                  GY_IO_READ};
     struct rig *rig = rig_make(1);
     struct gy_req first = req_of(GY_OP_READ, GY_IO_SCRUB);
     struct gy_req wal = req_of(GY_OP_WRITE, GY_IO_WAL);
@@ -138,14 +138,14 @@ loop_holds_class_limits_and_never_deadlocks(void **state)
 
 /* Goal:   L2: a class with work gets GY_CLASS_SHARE_MIN of each GY_CLASS_ROUND submissions, however
  *         many reads there are; and the reads get the rest.
- * Method: one slot at the device, reads that are submitted again as soon as they are done, and a long
- *         queue of each background class. */
+ * Method: one slot at the device, reads that are submitted again as soon as they are done, and a
+ *         long queue of each background class. */
 static void
 loop_background_keeps_its_share_under_endless_reads(void **state)
 {
     enum { READS = 8, OTHERS = 100, ROUNDS = 10 };
-    static const enum gy_io_class classes[] = {GY_IO_META,         GY_IO_PREFETCH,
-                                               GY_IO_FLUSH,        GY_IO_COMPACT_READ,
+    static const enum gy_io_class classes[] = {GY_IO_META,          GY_IO_PREFETCH,
+                                               GY_IO_FLUSH,         GY_IO_COMPACT_READ,
                                                GY_IO_COMPACT_WRITE, GY_IO_SCRUB};
     enum { CLASSES = sizeof(classes) / sizeof(classes[0]) };
     struct rig *rig = rig_make(1);
@@ -247,8 +247,8 @@ loop_turn_looks_and_does_not_wait_while_runnable(void **state)
 
     rig->fake.is_held = true;
     gy_loop_submit(&rig->loop, &req);
-    assert_int_equal(
-        gy_spawn(&rig->loop.sched, GY_CLASS_FOREGROUND, "spin", spin_run, rig, NULL), GYRE_OK);
+    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_FOREGROUND, "spin", spin_run, rig, NULL),
+                     GYRE_OK);
     assert_true(gy_loop_turn(&rig->loop, true, GY_NEVER)); /* would assert if it waited for ever */
     assert_int_equal(rig->fake.wait_count, 0);
     assert_int_equal(rig->fake.look_count, 1);
@@ -265,8 +265,8 @@ sleep_run(void *arg)
     gy_await_sleep(&rig->loop.sched, 5 * GY_NS_PER_MS);
 }
 
-/* Goal:   a wait ends at the caller's deadline or at the next timer, whichever is first; a loop with
- *         a timer is not idle, one with nothing returns at once. */
+/* Goal:   a wait ends at the caller's deadline or at the next timer, whichever is first; a loop
+ *         with a timer is not idle, one with nothing returns at once. */
 static void
 loop_turn_waits_until_deadline_or_timer(void **state)
 {
@@ -277,8 +277,8 @@ loop_turn_waits_until_deadline_or_timer(void **state)
     assert_true(gy_loop_is_idle(&rig->loop));
     assert_false(gy_loop_turn(&rig->loop, true, GY_NEVER));
     assert_int_equal(rig->fake.now_ns, start_ns);
-    assert_int_equal(
-        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "sleep", sleep_run, rig, NULL), GYRE_OK);
+    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "sleep", sleep_run, rig, NULL),
+                     GYRE_OK);
     (void)gy_loop_turn(&rig->loop, true, start_ns + GY_NS_PER_MS);
     assert_int_equal(rig->fake.now_ns, start_ns + GY_NS_PER_MS);
     assert_false(gy_loop_is_idle(&rig->loop));
@@ -297,8 +297,8 @@ answer_error(void *arg, struct gy_req *req)
     return req->op == GY_OP_READ ? -5 : (int32_t)req->size;
 }
 
-/* Goal:   counters by class: requests, bytes moved (none for failures), syncs, time in the queue and
- *         time at the device. */
+/* Goal:   counters by class: requests, bytes moved (none for failures), syncs, time in the queue
+ *         and time at the device. */
 static void
 loop_counts_by_class(void **state)
 {
@@ -333,8 +333,8 @@ loop_counts_by_class(void **state)
     rig_free(rig);
 }
 
-/* Goal:   a loop opens on a real world, says which, and with too little memory fails with a text and
- *         nothing held. */
+/* Goal:   a loop opens on a real world, says which, and with too little memory fails with a text
+ *         and nothing held. */
 static void
 loop_init_picks_a_world_or_says_why_not(void **state)
 {

@@ -86,7 +86,8 @@ make_file(struct gy_world *world, const struct machine *machine, const char *nam
     return slot;
 }
 
-/* Goal:   submissions are gathered, eight to a system call; a log write does not wait for company. */
+/* Goal:   submissions are gathered, eight to a system call; a log write does not wait for
+ *         company. */
 static void
 world_uring_enters_every_eight_and_at_once_for_wal(void **state)
 {
@@ -120,8 +121,8 @@ world_uring_enters_every_eight_and_at_once_for_wal(void **state)
     free(bytes);
 }
 
-/* Goal:   a look without news costs no system call: with nothing in flight never, and with something
- *         in flight where the ring tells us (DEFER_TASKRUN kernels). */
+/* Goal:   a look without news costs no system call: with nothing in flight never, and with
+ *         something in flight where the ring tells us (DEFER_TASKRUN kernels). */
 static void
 world_uring_reap_without_news_does_not_enter(void **state)
 {
