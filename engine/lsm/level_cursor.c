@@ -94,6 +94,16 @@ announce(struct level_cursor *self, uint32_t at, struct gyre_slice key, uint64_t
     gy_cursor_prepare_seek(self->ahead, key, tag);
 }
 
+/* Few entries are left: let the next table begin to read. */
+static inline void
+announce_next(struct level_cursor *self)
+{
+    if (self->entries_left <= AHEAD_ENTRIES && self->ahead == NULL &&
+        self->at + 1 < self->count && self->cursor.valid) {
+        announce(self, self->at + 1, gyre_slice("", 0), UINT64_MAX);
+    }
+}
+
 /* Show what the child shows. True when the walk has to go on in the neighbour: the child is at its end. */
 static inline bool
 show(struct level_cursor *self)
@@ -120,6 +130,7 @@ await_first_from(struct level_cursor *self, uint32_t at)
         gy_cursor_await_first(self->child);
         self->entries_left = self->tables[at]->meta.entry_count;
         if (!show(self)) {
+            announce_next(self);
             return;
         }
     }
@@ -173,7 +184,14 @@ await_seek(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag)
     const uint32_t at = locate(self, key);
 
     begin(self);
-    if (at == self->count || !enter(self, at)) {
+    if (at == self->count) {
+        return;
+    }
+    if (gy_key_compare(self->tables[at]->meta.smallest, key) > 0) {
+        await_first_from(self, at); /* the same place, and how much is left is known */
+        return;
+    }
+    if (!enter(self, at)) {
         return;
     }
     gy_cursor_await_seek(self->child, key, tag);
@@ -235,9 +253,9 @@ await_next(struct gy_cursor *cursor)
         await_first_from(self, self->at + 1);
         return;
     }
-    if (self->entries_left != UINT64_MAX && self->entries_left > 0 &&
-        --self->entries_left == AHEAD_ENTRIES && self->at + 1 < self->count) {
-        announce(self, self->at + 1, gyre_slice("", 0), UINT64_MAX);
+    if (self->entries_left != UINT64_MAX && self->entries_left > 0) {
+        self->entries_left--;
+        announce_next(self);
     }
 }
 
