@@ -1,4 +1,5 @@
-/* micro_switch.c - what a coroutine costs: ns per switch, per yield through the scheduler, per spawn.
+/* micro_switch.c - what a coroutine costs: ns per switch, per yield through the scheduler, per
+ * spawn.
  *
  * Each figure is the median of ROUNDS rounds, with the least and the most in brackets. "switch" is
  * gy_context_switch alone; a yield is two of them, the queue, and one look at the clock for the
@@ -33,7 +34,7 @@ struct bench {
     struct gy_heap heap;
     struct gy_sched sched;
     uint64_t stopped_ns;
-    uint64_t left;   /* yields or switches to go */
+    uint64_t left; /* yields or switches to go */
     struct gy_context host;
     struct gy_context contexts[CO_COUNT_MAX];
     uint32_t context_count;
@@ -119,8 +120,8 @@ measure_switch(uint32_t count, uint64_t switches)
 static void
 open_sched(bool real_clock)
 {
-    if (gy_sched_init(&bench.sched, &bench.heap, CO_COUNT_MAX, real_clock ? real_now : cheap_now, NULL,
-                      &bench.stopped_ns) != GYRE_OK) {
+    if (gy_sched_init(&bench.sched, &bench.heap, CO_COUNT_MAX, real_clock ? real_now : cheap_now,
+                      NULL, &bench.stopped_ns) != GYRE_OK) {
         fprintf(stderr, "no memory\n");
         exit(1);
     }

@@ -1,7 +1,7 @@
 /* assert.c - the end of the process after a bug of ours: the only place of the library that prints.
  *
- * The line is put together by hand and goes out in one system call: stdio may hold a lock or be what
- * broke, and a coroutine's stack may have little room left.
+ * The line is put together by hand and goes out in one system call: stdio may hold a lock or be
+ * what broke, and a coroutine's stack may have little room left.
  */
 #include "io/base/assert.h"
 
@@ -29,8 +29,9 @@ gy_assert_failed(const char *expression, const char *file, int line)
         left /= 10;
     } while (left > 0);
 
-    struct iovec line_pieces[] = {piece("gyre: "), piece(file), piece(":"), piece(digit),
-                                  piece(": failed check: "), piece(expression), piece("\n")};
+    struct iovec line_pieces[] = {
+        piece("gyre: "),           piece(file),       piece(":"), piece(digit),
+        piece(": failed check: "), piece(expression), piece("\n")};
     /* Nothing is left to do when even this fails. */
     ssize_t written = writev(STDERR_FILENO, line_pieces, 7);
 

@@ -1,4 +1,5 @@
-/* assert.h - checks of our own code. Bytes from disk and arguments of the caller are never asserted.
+/* assert.h - checks of our own code. Bytes from disk and arguments of the caller are never
+ * asserted.
  *
  * gy_assert stays on in release builds; gy_assert_slow (walks a block, a list) only with
  * GYRE_SLOW_ASSERTS. A failed check is a bug of ours: it aborts rather than go on and write.

@@ -8,7 +8,7 @@
 #define GY_BAN_H
 
 #pragma GCC poison malloc calloc realloc free
-#pragma GCC poison printf fprintf puts abort exit
+#pragma GCC poison printf fprintf abort exit
 #pragma GCC poison rand srand time gettimeofday clock_gettime usleep sleep nanosleep getenv
 #pragma GCC poison open read write pread pwrite fsync fdatasync
 #pragma GCC poison strcpy strcat sprintf strtok

@@ -11,7 +11,7 @@
 /* Room for " (<file> at <offset>: <text of errno>)"; the message is cut, the place never is. */
 #define PLACE_SIZE 144u
 
-/* The length of what snprintf has written, which is less than it wanted to write when it was cut. */
+/* The length of what snprintf has written: less than it wanted to write when it was cut. */
 static size_t
 written_size(int wanted, size_t room)
 {
@@ -69,9 +69,9 @@ fill(struct gyre_error *error, gyre_status status, const char *file, uint64_t of
     gy_assert(place_size < sizeof(place) && sizeof(place) < sizeof(fresh.text));
 
     /* Into a copy: an argument may be the text of the error that is about to be replaced. */
-    text_size = written_size(
-        vsnprintf(fresh.text, sizeof(fresh.text) - place_size, format, arguments),
-        sizeof(fresh.text) - place_size);
+    text_size =
+        written_size(vsnprintf(fresh.text, sizeof(fresh.text) - place_size, format, arguments),
+                     sizeof(fresh.text) - place_size);
     memcpy(fresh.text + text_size, place, place_size);
     fresh.text[text_size + place_size] = '\0';
     *error = fresh;

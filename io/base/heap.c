@@ -1,7 +1,7 @@
 /* heap.c - malloc and mmap behind one counter (heap.h). The only file that calls them.
  *
- * A block is preceded by a header of 16 bytes, which keeps malloc's alignment and is charged with it.
- * The header's mark turns a double free or a stray pointer into a failed check.
+ * A block is preceded by a header of 16 bytes, which keeps malloc's alignment and is charged with
+ * it. The header's mark turns a double free or a stray pointer into a failed check.
  */
 #include "io/base/heap.h"
 

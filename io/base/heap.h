@@ -28,7 +28,7 @@ struct gy_heap {
     uint64_t limit;                       /* bytes; UINT64_MAX = none */
     uint64_t peak;
     uint64_t used_by_tag[GY_MEM_TAG_COUNT];
-    uint64_t allocation_count;            /* since open: tests prove that hot paths leave it alone */
+    uint64_t allocation_count;            /* since open: tests prove hot paths leave it alone */
     uint64_t fail_at;                     /* fail the allocation with this ordinal; 0 = never */
 };
 

@@ -18,8 +18,8 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-/* Before leaving a stack for that of `size` bytes at `bottom`. `save` keeps the state of the one that
- * is left; NULL says that it will not come back. */
+/* Before leaving a stack for that of `size` bytes at `bottom`. `save` keeps the state of the one
+ * that is left; NULL says that it will not come back. */
 static inline void
 gy_asan_leave(void **save, const void *bottom, size_t size)
 {

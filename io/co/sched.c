@@ -1,8 +1,8 @@
 /* sched.c - the scheduler (sched.h).
  *
  * A coroutine lies at the top of its own stack, so a spawn from a warm pool allocates nothing. All
- * switches go from the host's stack to a coroutine and back: only run_slice and leave change stacks,
- * and only run_slice takes time, one look at the clock for each slice.
+ * switches go from the host's stack to a coroutine and back: only run_slice and leave change
+ * stacks, and only run_slice takes time, one look at the clock for each slice.
  */
 #include "io/co/sched.h"
 
@@ -11,7 +11,7 @@
 #include "io/co/timers.h"
 
 #define SLICE_BUDGET_NS (50 * GY_NS_PER_US)
-#define SLICE_LONG_NS (50 * GY_NS_PER_US) /* from here on CPU time is asked for, a system call */
+#define SLICE_LONG_NS (50 * GY_NS_PER_US)    /* from here on CPU time is asked for, a system call */
 #define CPU_READ_AGE_NS (250 * GY_NS_PER_US) /* the call takes 0.5 us: 0.2 % at most */
 #define TURN_QUICK_NS (2 * GY_NS_PER_US)
 #define TURN_SKIPS 7u
@@ -148,7 +148,7 @@ pick_at_random(struct gy_sched *sched)
     uint64_t left = gy_rng_below(sched->chaos, sched->ready_count);
 
     for (unsigned klass = 0; klass < GY_CLASS_COUNT; klass++) {
-        gy_list_for_each(node, &sched->ready[klass]) {
+        gy_list_for_each (node, &sched->ready[klass]) {
             if (left-- == 0) {
                 gy_list_remove(node);
                 return node;
@@ -165,8 +165,8 @@ pick_in_order(struct gy_sched *sched)
     struct gy_list *foreground = &sched->ready[GY_CLASS_FOREGROUND];
     struct gy_list *background = &sched->ready[GY_CLASS_BACKGROUND];
 
-    if (!gy_list_is_empty(foreground) && (gy_list_is_empty(background) ||
-                                          sched->foreground_runs < GY_FOREGROUND_RUNS_MAX)) {
+    if (!gy_list_is_empty(foreground) &&
+        (gy_list_is_empty(background) || sched->foreground_runs < GY_FOREGROUND_RUNS_MAX)) {
         sched->foreground_runs++;
         return gy_list_pop_front(foreground);
     }
@@ -183,9 +183,9 @@ read_cpu(struct gy_sched *sched, uint64_t cpu_ns, uint64_t now_ns)
     sched->turn_slices_ns = 0;
 }
 
-/* C5: a slice of `name` took `wall_ns` and ended at `end_ns`. A long one may have lost the processor
- * meanwhile. Its CPU time is what the thread used since the last look, less the short slices of that
- * time; the little that the host did in between is counted against it. */
+/* C5: a slice of `name` took `wall_ns` and ended at `end_ns`. A long one may have lost the
+ * processor meanwhile. Its CPU time is what the thread used since the last look, less the short
+ * slices of that time; the little that the host did in between is counted against it. */
 static void
 watch(struct gy_sched *sched, const char *name, uint64_t wall_ns, uint64_t end_ns)
 {
@@ -260,8 +260,8 @@ gy_sched_run(struct gy_sched *sched, uint64_t start_ns, uint64_t budget_ns)
     if (sched->ready_count == 0) {
         return false;
     }
-    if (sched->cpu_now != NULL && (sched->turn_cpu_read_ns == 0 ||
-                                   now_ns - sched->turn_cpu_read_ns > CPU_READ_AGE_NS)) {
+    if (sched->cpu_now != NULL &&
+        (sched->turn_cpu_read_ns == 0 || now_ns - sched->turn_cpu_read_ns > CPU_READ_AGE_NS)) {
         read_cpu(sched, sched->cpu_now(sched->clock), now_ns);
     }
     for (uint32_t runs = 0; sched->ready_count > 0 && runs < GY_RUNS_MAX; runs++) {

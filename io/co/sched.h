@@ -8,8 +8,9 @@
  *   C2  Wake-ups may be spurious: every park stands in a loop on its condition.
  *   C3  GY_CLASS_FOREGROUND runs before GY_CLASS_BACKGROUND, but background gets a run after each
  *       GY_FOREGROUND_RUNS_MAX foreground runs, so that neither can starve.
- *   C4  gy_await_turn returns at once until the running slice is older than slice_budget_ns. It looks
- *       at the clock on each call, but on every 8th only while calls follow each other quickly.
+ *   C4  gy_await_turn returns at once until the running slice is older than slice_budget_ns. It
+ *       looks at the clock on each call, but on every 8th only while calls follow each other
+ *       quickly.
  *   C5  The longest uninterrupted run is recorded with the coroutine's name. Where the world has
  *       thread CPU time, runs longer than 50 us are counted in that.
  * With `chaos` set (the simulator) the ready coroutine to run is picked at random, and
@@ -31,7 +32,7 @@
 #include "io/co/switch.h"
 
 #define GY_FOREGROUND_RUNS_MAX 16u
-#define GY_RUNS_MAX 4096u   /* of one gy_sched_run, whatever the clock says: a virtual one stands still */
+#define GY_RUNS_MAX 4096u   /* in one gy_sched_run, even when a virtual clock stands still */
 #define GY_NEVER UINT64_MAX /* a deadline that never comes */
 
 enum gy_co_class { GY_CLASS_FOREGROUND, GY_CLASS_BACKGROUND, GY_CLASS_COUNT };

@@ -7,8 +7,8 @@
  *         | guard                 |  one page of the machine, no access
  *   low   +-----------------------+
  *
- * The colour differs from stack to stack. Without it the tops of all stacks would fall into the same
- * few sets of the processor's first cache and drive each other out.
+ * The colour differs from stack to stack. Without it the tops of all stacks would fall into the
+ * same few sets of the processor's first cache and drive each other out.
  */
 #include "io/co/stack.h"
 
@@ -90,6 +90,10 @@ make(struct gy_stack_pool *pool)
         gy_heap_unmap(pool->heap, mapping, guard + pool->stack_size, GY_MEM_LOOP);
         return NULL;
     }
+#ifdef GY_ASAN
+    /* A report forks a symbolizer, and the child goes on running on this stack. */
+    (void)madvise(mapping, guard + pool->stack_size, MADV_DOFORK);
+#endif
     top = mapping + guard + pool->stack_size - colour;
     stack = (struct gy_stack *)(void *)(top - gy_align_up(sizeof(*stack), COLOUR_STEP));
     *stack = (struct gy_stack){.base = mapping + guard};

@@ -4,7 +4,9 @@
  *       32 KiB + AT_MINSIGSTKSZ, so that a host's signal handler fits.
  *   K2  The page below is inaccessible: an overrun is a fault at once, never silent damage.
  *   K3  A released stack is reused last in, first out (its pages are warm).
- *   K4  Stacks are MADV_DONTFORK; Valgrind knows each of them.
+ *   K4  Stacks are MADV_DONTFORK (but for AddressSanitizer); Valgrind knows each of them. So a
+ *       child forked inside a coroutine has no stack and dies at once: hosts fork on their own
+ *       stack.
  */
 #ifndef GY_STACK_H
 #define GY_STACK_H

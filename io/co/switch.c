@@ -1,5 +1,5 @@
-/* switch.c - lay out a new coroutine's stack for the assembly switches. The numbers of words are those
- * that gy_context_switch restores in switch_x86_64.S and switch_aarch64.S. */
+/* switch.c - lay out a new coroutine's stack for the assembly switches. The numbers of words are
+ * those that gy_context_switch restores in switch_x86_64.S and switch_aarch64.S. */
 #include "io/co/switch.h"
 
 #ifndef GY_SWITCH_UCONTEXT
@@ -13,8 +13,9 @@
 void gy_context_entry(void);
 
 #if defined(__x86_64__) && defined(__LP64__)
-/* From the stack pointer upwards. Once these seven are gone, gy_context_entry makes a call and so wants
- * rsp on a multiple of 16: the two words above are a pad, a zero for whoever looks for a caller. */
+/* From the stack pointer upwards. Once these seven are gone, gy_context_entry makes a call and so
+ * wants rsp on a multiple of 16: the two words above are a pad, a zero for whoever looks for a
+ * caller. */
 enum word { WORD_R15, WORD_R14, WORD_R13, WORD_R12, WORD_RBX, WORD_RBP, WORD_ADDRESS, WORD_COUNT };
 #define WORD_ENTRY WORD_R12
 #define WORD_ARG WORD_R13

@@ -1,9 +1,9 @@
 /* switch_aarch64.S - change stacks on aarch64 (AAPCS64): switch.h.
  *
- * Saved are x19 to x30 and the low halves of v8 to v15, which is what the ABI gives to the callee. It
- * leaves with br, not with ret, since the return predictor would always be wrong; under BTI it has to
- * be ret, because a return address is no landing pad. After the switch the new stack has the layout of
- * the old one, so one set of CFI describes both.
+ * Saved are x19 to x30 and the low halves of v8 to v15, which is what the ABI gives to the callee.
+ * It leaves with br, not with ret, since the return predictor would always be wrong; under BTI it
+ * has to be ret, because a return address is no landing pad. After the switch the new stack has the
+ * layout of the old one, so one set of CFI describes both.
  */
     .text
 
@@ -76,15 +76,17 @@ gy_context_switch: /* x0 = from, x1 = to */
     .cfi_endproc
     .size gy_context_switch, . - gy_context_switch
 
-/* The bottom of each coroutine: entry in x19, argument in x20. Unwinders stop here, since the return
- * address is undefined. */
+/* The bottom of each coroutine: entry in x19, argument in x20. Unwinders stop here, since the
+ * return address is undefined. They look up the byte before a return address, hence the nop. */
     .globl gy_context_entry
     .hidden gy_context_entry
-    .type gy_context_entry, %function
+    .type gy_context_bottom, %function
     .p2align 4
-gy_context_entry:
+gy_context_bottom:
     .cfi_startproc
     .cfi_undefined x30
+    nop
+gy_context_entry:
 #ifdef __ARM_FEATURE_BTI_DEFAULT
     hint #36 /* bti j */
 #endif
@@ -92,7 +94,7 @@ gy_context_entry:
     blr x19
     brk #1 /* the entry came back */
     .cfi_endproc
-    .size gy_context_entry, . - gy_context_entry
+    .size gy_context_bottom, . - gy_context_bottom
 
 #ifdef __ARM_FEATURE_BTI_DEFAULT
     .section .note.gnu.property, "a"

@@ -1,5 +1,5 @@
-/* switch_ucontext.c - change stacks with ucontext: portable, and slow (223 ns), since each switch asks
- * the kernel for the signal mask. For machines without an assembly switch. */
+/* switch_ucontext.c - change stacks with ucontext: portable, and slow (223 ns), since each switch
+ * asks the kernel for the signal mask. For machines without an assembly switch. */
 #include "io/co/switch.h"
 
 #ifdef GY_SWITCH_UCONTEXT

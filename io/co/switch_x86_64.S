@@ -1,10 +1,10 @@
 /* switch_x86_64.S - change stacks on x86-64 (System V ABI): switch.h.
  *
- * Saved are rbx, rbp and r12 to r15; all else is the caller's by the ABI. It leaves with an indirect
- * jmp, not with ret: a ret would always be predicted to return to whoever called last (3 ns against 13).
- * After the switch the new stack has the layout that the old one had, so one set of CFI describes both.
- * There is no note for shadow stacks: code that changes stacks does not go with them, and the linker
- * drops the property of the whole program when one object lacks it.
+ * Saved are rbx, rbp and r12 to r15; all else is the caller's by the ABI. It leaves with an
+ * indirect jmp, not with ret: a ret would always be predicted to return to whoever called last (3
+ * ns against 13). After the switch the new stack has the layout that the old one had, so one set of
+ * CFI describes both. There is no note for shadow stacks: code that changes stacks does not go with
+ * them, and the linker drops the property of the whole program when one object lacks it.
  */
     .text
 
@@ -67,14 +67,17 @@ gy_context_switch: /* rdi = from, rsi = to */
     .size gy_context_switch, . - gy_context_switch
 
 /* The bottom of each coroutine: entry in r12, argument in r13, rsp a multiple of 16. Unwinders stop
- * here, since the return address is undefined. */
+ * here, since the return address is undefined. They look up the byte before a return address, hence
+ * the nop. */
     .globl gy_context_entry
     .hidden gy_context_entry
-    .type gy_context_entry, @function
+    .type gy_context_bottom, @function
     .p2align 4
-gy_context_entry:
+gy_context_bottom:
     .cfi_startproc
     .cfi_undefined rip
+    nop
+gy_context_entry:
 #ifdef __CET__
     endbr64
 #endif
@@ -82,6 +85,6 @@ gy_context_entry:
     callq *%r12
     ud2 /* the entry came back */
     .cfi_endproc
-    .size gy_context_entry, . - gy_context_entry
+    .size gy_context_bottom, . - gy_context_bottom
 
     .section .note.GNU-stack, "", @progbits

@@ -9,7 +9,7 @@
 struct waiter {
     struct gy_list link; /* detached = taken out by a wake */
     struct gy_co *co;
-    uint64_t amount;     /* semaphore only */
+    uint64_t amount; /* semaphore only */
 };
 
 static void

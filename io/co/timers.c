@@ -15,7 +15,8 @@ gy_timer_reserve(struct gy_sched *sched, uint32_t count)
         return true;
     }
     capacity = gy_max_u64(CAPACITY_MIN, gy_max_u64(count, 2ull * sched->timer_capacity));
-    timers = gy_heap_realloc(sched->heap, sched->timers, capacity * sizeof(struct gy_co *), GY_MEM_LOOP);
+    timers =
+        gy_heap_realloc(sched->heap, sched->timers, capacity * sizeof(struct gy_co *), GY_MEM_LOOP);
     if (timers == NULL) {
         return false;
     }

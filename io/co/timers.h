@@ -1,5 +1,6 @@
-/* timers.h - the coroutines of a scheduler that have a deadline: a binary heap in sched->timers, the
- * earliest first. Each coroutine knows its place (timer_index), so leaving early costs log n too. */
+/* timers.h - the coroutines of a scheduler that have a deadline: a binary heap in sched->timers,
+ * the earliest first. Each coroutine knows its place (timer_index), so leaving early costs log n
+ * too. */
 #ifndef GY_TIMERS_H
 #define GY_TIMERS_H
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Cross-compile coroutines for aarch64 and check them under qemu: as they are, with signed return
-# addresses and landing pads (the C library has none, so only their presence is checked), and with ucontext. Needs neither liburing nor zstd.
+# addresses and landing pads (the C library has none, so only their presence is checked), and with
+# ucontext. Needs neither liburing nor zstd.
 #   run.sh [build folder]
 # Exit code 77, with a loud line, where the cross compiler or the emulator is missing.
 set -euo pipefail
@@ -11,7 +12,7 @@ emulator=${GYRE_AARCH64_RUN:-qemu-aarch64}
 for program in "$cross" "$emulator"; do
     if ! command -v "$program" >/dev/null; then
         echo "SKIPPED: aarch64 is NOT tested here, there is no $program" >&2
-        echo "         (Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)" >&2
+        echo "  Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" >&2
         exit 77
     fi
 done
@@ -24,8 +25,8 @@ else
     trap 'rm -rf "$build"' EXIT
 fi
 
-flags=(-std=gnu17 -O2 -g -static -I. -Iinclude -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes
-    -Wmissing-prototypes -Wvla -Werror -DGYRE_SLOW_ASSERTS)
+flags=(-std=gnu17 -O2 -g -static -I. -Iinclude -Wall -Wextra -Wshadow -Wconversion
+    -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror -DGYRE_SLOW_ASSERTS)
 
 # try <name> <flags>...
 try() {

@@ -1,6 +1,6 @@
 /* switch_main.c - checks coroutines on a machine that only an emulator gives us: a plain program
- * without a test library, cross-compiled and run by run.sh. Exit code 0: all held. The scenarios are
- * those of tests/unit/test_co.c and test_sched.c in short. It runs natively too. */
+ * without a test library, cross-compiled and run by run.sh. Exit code 0: all held. The scenarios
+ * are those of tests/unit/test_co.c and test_sched.c in short. It runs natively too. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +13,12 @@
 
 #define CO_COUNT 1000
 
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
+#define CHECK(condition)                                                                   \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
             fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                \
-        }                                                                           \
+            exit(1);                                                                       \
+        }                                                                                  \
     } while (0)
 
 static uint64_t now_ns = 1000;
@@ -120,7 +120,7 @@ co_deep(void *arg)
     gy_fail(&sched, GYRE_BUSY, "of %u and %.2f", (unsigned)task->id, task->weight);
 }
 
-/* Locals and floating point values survive in interleaved call chains; then again on used stacks. */
+/* Locals and floating point values survive in interleaved call chains, then on used stacks. */
 static void
 check_deep_calls(void)
 {

@@ -1,6 +1,6 @@
 /* co_registers.h - switch contexts with known values in every register that the ABI gives to the
- * callee, and tell what is in them afterwards. Included by one file of a program; there is an x86-64
- * and an aarch64 version, elsewhere GY_TEST_REGISTERS is not defined. */
+ * callee, and tell what is in them afterwards. Included by one file of a program; there is an
+ * x86-64 and an aarch64 version, elsewhere GY_TEST_REGISTERS is not defined. */
 #ifndef GY_TEST_CO_REGISTERS_H
 #define GY_TEST_CO_REGISTERS_H
 
@@ -99,7 +99,8 @@ __asm__(".text\n"
 #endif
 
 #ifdef GY_TEST_REGISTERS
-/* Fill the registers from `values`, switch, and store what they hold when we are back in `ret_seen`. */
+/* Fill the registers from `values`, switch, and store what they hold when we are back in
+ * `ret_seen`. */
 void gy_test_switch(struct gy_context *from, struct gy_context *to,
                     const uint64_t values[GY_TEST_REGISTERS],
                     uint64_t ret_seen[GY_TEST_REGISTERS]);

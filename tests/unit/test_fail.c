@@ -42,7 +42,8 @@ tear_down(struct fixture *fixture)
     assert_true(fixture->heap.used == 0);
 }
 
-/* Goal:   the text says what, where and why, in this form; every part that is missing is left out. */
+/* Goal:   the text says what, where and why, in this form; every part that is missing is left out.
+ *         */
 static void
 fail_text_names_the_place(void **state)
 {
@@ -164,10 +165,11 @@ fail_fills_the_error_of_the_current_coroutine(void **state)
     (void)gy_fail(&fixture.sched, GYRE_TIMED_OUT, "host");
     for (unsigned round = 0; round < 2; round++) {
         assert_int_equal(
-            gy_spawn(&fixture.sched, GY_CLASS_FOREGROUND, "own", fail_own, &fixture.sched, NULL), 0);
-        assert_int_equal(
-            gy_spawn(&fixture.sched, GY_CLASS_FOREGROUND, "other", fail_other, &fixture.sched, NULL),
+            gy_spawn(&fixture.sched, GY_CLASS_FOREGROUND, "own", fail_own, &fixture.sched, NULL),
             0);
+        assert_int_equal(gy_spawn(&fixture.sched, GY_CLASS_FOREGROUND, "other", fail_other,
+                                  &fixture.sched, NULL),
+                         0);
         assert_false(gy_sched_run(&fixture.sched, 1, UINT64_MAX));
         assert_int_equal(fixture.sched.live_count, 0);
     }
@@ -181,8 +183,8 @@ static void
 status_has_name_and_text_for_every_number(void **state)
 {
     (void)state;
-#define X(name, number, meaning)                                             \
-    assert_string_equal(gyre_status_name((gyre_status)(number)), #name);     \
+#define X(name, number, meaning)                                         \
+    assert_string_equal(gyre_status_name((gyre_status)(number)), #name); \
     assert_string_equal(gyre_status_text(GYRE_##name), meaning);
     GYRE_STATUS_LIST(X)
 #undef X

@@ -149,7 +149,8 @@ heap_fails_exactly_the_named_allocation(void **state)
     }
 }
 
-/* Goal:   a refused realloc leaves the old block valid; zalloc is zero also where memory is reused. */
+/* Goal:   a refused realloc leaves the old block valid; zalloc is zero also where memory is reused.
+ *         */
 static void
 heap_keeps_the_block_when_realloc_is_refused(void **state)
 {

@@ -19,7 +19,8 @@ value_of(struct gy_list *node)
     return node == NULL ? -1 : gy_container_of(node, struct item, link)->value;
 }
 
-/* Goal:   push_back and pop_front are a queue, push_front a stack, insert_before keeps its place. */
+/* Goal:   push_back and pop_front are a queue, push_front a stack, insert_before keeps its place.
+ *         */
 static void
 list_keeps_the_order_of_insertion(void **state)
 {
@@ -40,7 +41,7 @@ list_keeps_the_order_of_insertion(void **state)
     gy_list_push_back(&list, &items[4].link);
 
     int expected = 0;
-    gy_list_for_each(node, &list) {
+    gy_list_for_each (node, &list) {
         assert_int_equal(value_of(node), expected++);
     }
     assert_int_equal(expected, 5);
@@ -89,14 +90,14 @@ list_for_each_safe_survives_removal(void **state)
             items[i].value = i;
             gy_list_push_back(&list, &items[i].link);
         }
-        gy_list_for_each_safe(node, &list) {
+        gy_list_for_each_safe (node, &list) {
             assert_int_equal(value_of(node), seen++);
             if ((removed >> value_of(node)) & 1) {
                 gy_list_remove(node);
             }
         }
         assert_int_equal(seen, 16);
-        gy_list_for_each(node, &list) {
+        gy_list_for_each (node, &list) {
             assert_true(value_of(node) > last);
             last = value_of(node);
             assert_false((removed >> last) & 1);

@@ -62,7 +62,8 @@ set_up(void **state)
     fake.now_ns = 1000 * GY_NS_PER_S;
     gy_heap_init(&fixture->heap, UINT64_MAX);
     *state = fixture;
-    return gy_sched_init(&fixture->sched, &fixture->heap, 1000, fake_now, fake_cpu, &fake) == GYRE_OK
+    return gy_sched_init(&fixture->sched, &fixture->heap, 1000, fake_now, fake_cpu, &fake) ==
+                   GYRE_OK
                ? 0
                : -1;
 }
@@ -110,9 +111,9 @@ expect_log(struct fixture *fixture, const int *expected, unsigned count)
     }
     fixture->log_count = 0;
 }
-#define EXPECT_LOG(fixture, ...)                                     \
-    do {                                                             \
-        const int expected_[] = {__VA_ARGS__};                       \
+#define EXPECT_LOG(fixture, ...)                                         \
+    do {                                                                 \
+        const int expected_[] = {__VA_ARGS__};                           \
         expect_log(fixture, expected_, sizeof(expected_) / sizeof(int)); \
     } while (0)
 
@@ -393,8 +394,8 @@ sleep_and_wake_the_next(void *arg)
     gy_wake(task[1].co);
 }
 
-/* Goal:   C1: a wake that comes when the deadline has fired, but before the coroutine has run, is kept
- *         for its next park.
+/* Goal:   C1: a wake that comes when the deadline has fired, but before the coroutine has run, is
+ *         kept for its next park.
  * Method: two timers due in one run; the first one's coroutine wakes the second one's. */
 static void
 sched_wake_after_the_deadline_is_kept(void **state)
@@ -494,13 +495,13 @@ turn_after_steps(void *arg)
 }
 
 /* Goal:   C4: turns cost no switch before 50 us, and a slice is never much longer.
- * Method: steps of many lengths; the watchdog knows the longest slice, now_calls the clock reads. */
+ * Method: steps of many lengths; the watchdog knows the longest slice, now_calls the clock reads.
+ *         */
 static void
 sched_turn_bounds_the_slice_for_every_step_length(void **state)
 {
     struct fixture *fixture = *state;
-    static const uint64_t steps_ns[] = {20,    100,   500,    1999,   2000,
-                                        4000,  10000, 38000,  49999,  60000};
+    static const uint64_t steps_ns[] = {20, 100, 500, 1999, 2000, 4000, 10000, 38000, 49999, 60000};
 
     for (unsigned i = 0; i < sizeof(steps_ns) / sizeof(steps_ns[0]); i++) {
         const uint64_t total_ns = 4 * GY_NS_PER_MS;
@@ -561,8 +562,8 @@ work_once(void *arg)
 static void
 spawn_named(struct fixture *fixture, struct task *task, const char *name)
 {
-    assert_int_equal(
-        gy_spawn(&fixture->sched, GY_CLASS_FOREGROUND, name, work_once, task, NULL), GYRE_OK);
+    assert_int_equal(gy_spawn(&fixture->sched, GY_CLASS_FOREGROUND, name, work_once, task, NULL),
+                     GYRE_OK);
 }
 
 /* Goal:   C5: the longest run and its name are known, and counted by size. */
@@ -588,7 +589,8 @@ sched_watchdog_names_the_longest_run(void **state)
     assert_int_equal(watchdog->over_500us_count, 1);
 }
 
-/* Goal:   C5: a coroutine that lost the processor is not blamed, and short slices cost no system call.
+/* Goal:   C5: a coroutine that lost the processor is not blamed, and short slices cost no system
+ *         call.
  * Method: a slice of 5 ms wall and 30 us CPU after many honest short ones. */
 static void
 sched_watchdog_counts_cpu_time_in_long_runs(void **state)
@@ -681,7 +683,8 @@ spawn_child(void *arg)
 
     gy_in_coroutine();
     if (task->id < 500) {
-        assert_int_equal(gy_spawn(sched, GY_CLASS_FOREGROUND, "child", spawn_child, &child, NULL), 0);
+        assert_int_equal(gy_spawn(sched, GY_CLASS_FOREGROUND, "child", spawn_child, &child, NULL),
+                         0);
     }
     note(task);
     while (child.rounds == 1 && task->id < 500) {
@@ -690,7 +693,8 @@ spawn_child(void *arg)
     task->rounds = 0;
 }
 
-/* Goal:   coroutines start coroutines and wait for them; nobody is lost when they end in any order. */
+/* Goal:   coroutines start coroutines and wait for them; nobody is lost when they end in any order.
+ *         */
 static void
 sched_coroutines_may_spawn_coroutines(void **state)
 {

@@ -25,7 +25,7 @@ struct fixture {
     struct gy_waitq queue;
     struct gy_mutex mutex;
     struct gy_semaphore semaphore;
-    uint64_t inside;       /* coroutines in the mutex, or units taken of the semaphore */
+    uint64_t inside; /* coroutines in the mutex, or units taken of the semaphore */
     uint64_t inside_max;
     int log[LOG_SIZE];
     unsigned log_count;
@@ -121,8 +121,8 @@ wait_once(void *arg)
     note(task);
 }
 
-/* Goal:   wake_one takes the first, wake_all all of them in order, on an empty queue both do nothing;
- *         who joins afterwards is not woken by an earlier wake. */
+/* Goal:   wake_one takes the first, wake_all all of them in order, on an empty queue both do
+ *         nothing; who joins afterwards is not woken by an earlier wake. */
 static void
 waitq_wakes_in_the_order_of_arrival(void **state)
 {
@@ -160,8 +160,8 @@ wait_until(void *arg)
     note(task);
 }
 
-/* Goal:   a deadline takes its waiter out of the queue, from any place, so that no wake is wasted on
- *         it; the result says which came first. */
+/* Goal:   a deadline takes its waiter out of the queue, from any place, so that no wake is wasted
+ *         on it; the result says which came first. */
 static void
 waitq_deadline_leaves_the_queue(void **state)
 {
@@ -202,7 +202,8 @@ sleep_and_wake_one(void *arg)
     gy_waitq_wake_one(&task->fixture->queue);
 }
 
-/* Goal:   a wake that meets a waiter whose deadline has just fired is not lost: somebody returns true.
+/* Goal:   a wake that meets a waiter whose deadline has just fired is not lost: somebody returns
+ *         true.
  * Method: the waker's timer and the first waiter's are due in the same run. */
 static void
 waitq_wake_is_not_lost_to_a_deadline(void **state)
@@ -264,7 +265,8 @@ lock_twice(void *arg)
     }
 }
 
-/* Goal:   one at a time, in the order of asking: who unlocks and asks again goes behind all waiters.
+/* Goal:   one at a time, in the order of asking: who unlocks and asks again goes behind all
+ *         waiters.
  * Method: four coroutines lock twice each, and yield inside. */
 static void
 mutex_hands_over_in_the_order_of_asking(void **state)
@@ -315,8 +317,8 @@ take_and_note(void *arg)
     note(task);
 }
 
-/* Goal:   takers are served in the order of asking, also when a later one would fit (no overtaking),
- *         and give serves as many as it can. */
+/* Goal:   takers are served in the order of asking, also when a later one would fit (no
+ *         overtaking), and give serves as many as it can. */
 static void
 semaphore_serves_in_the_order_of_asking(void **state)
 {
@@ -356,8 +358,8 @@ take_and_give(void *arg)
         gy_semaphore_await_take(&fixture->sched, &fixture->semaphore, amount);
         fixture->inside += amount;
         assert_true(fixture->inside <= 3);
-        fixture->inside_max = fixture->inside > fixture->inside_max ? fixture->inside
-                                                                    : fixture->inside_max;
+        fixture->inside_max =
+            fixture->inside > fixture->inside_max ? fixture->inside : fixture->inside_max;
         gy_await_turn(&fixture->sched);
         gy_await_yield(&fixture->sched);
         fixture->inside -= amount;
