@@ -4,6 +4,7 @@
  * the compactor takes what gy_compact_pick says; the remover unlinks tables that nobody can see. A failed job leaves its inputs and is tried
  * again after a pause; a failed manifest write ends background work until the store is reopened.
  */
+#include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
@@ -11,8 +12,6 @@
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
-
-#define RETRY_NS (200ull * GY_NS_PER_MS)
 
 static struct gy_sched *
 sched_of(gyre_db *db)
@@ -87,8 +86,8 @@ gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context)
     *ret_context = context;
 }
 
-static void
-note_failure(gyre_db *db, gyre_status status, const char *what)
+void
+gy_background_note(gyre_db *db, gyre_status status, const char *what)
 {
     if (status == GYRE_CANCELED) {
         return;
@@ -101,59 +100,6 @@ note_failure(gyre_db *db, gyre_status status, const char *what)
     }
     gy_waitq_wake_all(&db->installed);
     gy_waitq_wake_all(&db->room);
-}
-
-/* Manifest entries for the outputs of a job, and gy_tables for the version. */
-struct outputs {
-    struct gy_edit *edits;
-    struct gy_table **tables;
-    uint32_t count;
-};
-
-static void
-outputs_fini(gyre_db *db, struct outputs *outputs)
-{
-    for (uint32_t i = 0; i < outputs->count; i++) {
-        gy_table_unref(outputs->tables[i]); /* the version has its own reference, or nobody has */
-    }
-    gy_heap_free(&db->loop->io.heap, outputs->tables);
-    gy_heap_free(&db->loop->io.heap, outputs->edits);
-}
-
-/* `extra` more edits fit behind those of the tables. */
-static gyre_status
-outputs_make(gyre_db *db, const struct gy_job_result *result, uint32_t extra,
-             struct outputs *ret_outputs)
-{
-    struct gy_heap *heap = &db->loop->io.heap;
-    const uint32_t count = result->output_count;
-    struct outputs outputs = {0};
-
-    outputs.edits = gy_heap_zalloc(heap, (count + extra) * sizeof(struct gy_edit), GY_MEM_VERSION);
-    outputs.tables = gy_heap_zalloc(heap, (count + 1) * sizeof(struct gy_table *), GY_MEM_VERSION);
-    for (uint32_t i = 0; outputs.edits != NULL && outputs.tables != NULL && i < count; i++) {
-        outputs.edits[i].kind = GY_EDIT_ADD_TABLE;
-        outputs.edits[i].u.table = result->outputs[i].meta;
-        outputs.tables[i] = gy_table_make(&db->tables, &result->outputs[i].meta);
-        if (outputs.tables[i] == NULL) {
-            break;
-        }
-        outputs.count++;
-    }
-    if (outputs.edits == NULL || outputs.tables == NULL || outputs.count < count) {
-        outputs_fini(db, &outputs);
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
-    }
-    *ret_outputs = outputs;
-    return GYRE_OK;
-}
-
-static void
-edit_counters(gyre_db *db, struct gy_edit *edit)
-{
-    edit->kind = GY_EDIT_COUNTERS;
-    edit->u.counters.next_file_number = db->next_file_number;
-    edit->u.counters.last_sequence = gy_db_visible(db);
 }
 
 /* ---- Flush ---- */
@@ -175,14 +121,14 @@ static GY_SUSPENDS gyre_status
 await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_job_result *result)
 {
     const uint64_t flushed = gy_memtable_sequence_last(memtable);
-    struct outputs outputs;
+    struct gy_outputs outputs;
     struct gy_install install = {.drop_memtable = memtable};
-    gyre_status status = outputs_make(db, result, 2, &outputs);
+    gyre_status status = gy_outputs_make(db, result, 2, &outputs);
 
     if (status != GYRE_OK) {
         return status;
     }
-    edit_counters(db, &outputs.edits[outputs.count]);
+    gy_edit_counters(db, &outputs.edits[outputs.count]);
     outputs.edits[outputs.count + 1].kind = GY_EDIT_FLUSHED;
     outputs.edits[outputs.count + 1].u.flushed.sequence = flushed;
     outputs.edits[outputs.count + 1].u.flushed.log_min =
@@ -199,7 +145,7 @@ await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_j
     if (status == GYRE_OK && db->has_wal) {
         gy_wal_release(&db->wal, db->log_min);
     }
-    outputs_fini(db, &outputs);
+    gy_outputs_fini(db, &outputs);
     return status;
 }
 
@@ -261,8 +207,8 @@ relieve_logs(gyre_db *db)
     }
 }
 
-static bool
-may_work(const gyre_db *db)
+bool
+gy_background_may_work(const gyre_db *db)
 {
     return !db->stop && db->manifest.poison == GYRE_OK;
 }
@@ -278,7 +224,7 @@ flusher_main(void *arg)
         gyre_status status;
 
         relieve_logs(db);
-        memtable = may_work(db) ? flush_candidate(db) : NULL;
+        memtable = gy_background_may_work(db) ? flush_candidate(db) : NULL;
         if (memtable == NULL) {
             gy_waitq_await(sched_of(db), &db->work);
             continue;
@@ -286,10 +232,10 @@ flusher_main(void *arg)
         db->flush_running = true;
         status = await_flush_one(db, memtable);
         db->flush_running = false;
-        note_failure(db, status, "flush");
+        gy_background_note(db, status, "flush");
         gy_db_kick(db);
         if (status != GYRE_OK && !db->stop) {
-            gy_await_sleep(sched_of(db), RETRY_NS);
+            gy_await_sleep(sched_of(db), GY_BACKGROUND_RETRY_NS);
         }
     }
     db->background_live--;
@@ -347,193 +293,6 @@ gy_db_await_flushed(gyre_db *db, uint64_t sequence)
     return GYRE_OK;
 }
 
-/* ---- Compaction ---- */
-
-static void
-mark_inputs(struct gy_compact_job *job, bool busy)
-{
-    for (uint32_t side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < job->input_count[side]; i++) {
-            job->inputs[side][i]->being_compacted = busy;
-        }
-    }
-}
-
-static GY_SUSPENDS gyre_status
-await_compact_install(gyre_db *db, struct gy_compact_job *job, const struct gy_job_result *result)
-{
-    const uint32_t removed_count = job->input_count[0] + job->input_count[1];
-    struct gy_table **removed = gy_heap_alloc(
-        &db->loop->io.heap, (removed_count + 1) * sizeof(*removed), GY_MEM_VERSION);
-    struct outputs outputs;
-    struct gy_install install = {0};
-    uint32_t at;
-    gyre_status status;
-
-    if (removed == NULL) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
-    }
-    status = outputs_make(db, result, removed_count + 1, &outputs);
-    if (status != GYRE_OK) {
-        gy_heap_free(&db->loop->io.heap, removed);
-        return status;
-    }
-    at = outputs.count;
-    edit_counters(db, &outputs.edits[at++]);
-    for (uint32_t side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < job->input_count[side]; i++) {
-            struct gy_table *table = job->inputs[side][i];
-
-            removed[at - outputs.count - 1] = table;
-            outputs.edits[at].kind = GY_EDIT_REMOVE_TABLE;
-            outputs.edits[at].u.remove.keyspace = table->meta.keyspace;
-            outputs.edits[at].u.remove.level = table->meta.level;
-            outputs.edits[at].u.remove.number = table->meta.number;
-            at++;
-        }
-    }
-    install.edits = outputs.edits;
-    install.edit_count = at;
-    install.change = (struct gy_version_change){.added = outputs.tables,
-                                                .added_count = outputs.count,
-                                                .removed = removed,
-                                                .removed_count = removed_count};
-    if (outputs.count > 0) {
-        status = gy_dir_await_sync(&db->loop->io, &db->dir);
-    }
-    if (status == GYRE_OK) {
-        status = gy_db_await_install(db, &install);
-    }
-    outputs_fini(db, &outputs);
-    gy_heap_free(&db->loop->io.heap, removed);
-    return status;
-}
-
-/* The same file in the next level: a manifest entry, no bytes moved. */
-static GY_SUSPENDS gyre_status
-await_move(gyre_db *db, struct gy_compact_job *job)
-{
-    struct gy_table *table = job->inputs[0][0];
-    struct gy_edit edits[2] = {{.kind = GY_EDIT_REMOVE_TABLE}, {.kind = GY_EDIT_ADD_TABLE}};
-    struct gy_install install = {.edits = edits, .edit_count = 2, .keep_files = true};
-    struct gy_table *moved;
-    gyre_status status;
-
-    moved = gy_table_make_moved(table, job->level_output);
-    if (moved == NULL) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
-    }
-    edits[0].u.remove.keyspace = table->meta.keyspace;
-    edits[0].u.remove.level = table->meta.level;
-    edits[0].u.remove.number = table->meta.number;
-    edits[1].u.table = moved->meta;
-    install.change = (struct gy_version_change){
-        .added = &moved, .added_count = 1, .removed = &table, .removed_count = 1};
-    status = gy_db_await_install(db, &install);
-    if (status == GYRE_OK) {
-        db->counters.compaction_trivial_moves++;
-    }
-    gy_table_unref(moved);
-    return status;
-}
-
-static void
-count_compaction(gyre_db *db, const struct gy_compact_job *job, const struct gy_job_result *result)
-{
-    db->counters.compaction_count++;
-    db->counters.compaction_bytes_read += result->bytes_read;
-    db->counters.compaction_bytes_written += result->bytes_written;
-    db->counters.entries_dropped += result->entries_dropped;
-    db->counters.levels[job->level_output].compaction_count++;
-    db->counters.levels[job->level_output].compaction_bytes_read += result->bytes_read;
-    db->counters.levels[job->level_output].compaction_bytes_written += result->bytes_written;
-}
-
-static GY_SUSPENDS gyre_status
-await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
-{
-    struct gy_job_context context;
-    struct gy_job_result result;
-    uint64_t *snapshots = NULL;
-    uint32_t snapshot_count = 0;
-    gyre_status status = gy_db_snapshot_list(db, &snapshots, &snapshot_count);
-
-    if (status != GYRE_OK) {
-        return status;
-    }
-    gy_db_job_context(db, &context);
-    gy_job_result_init(&result);
-    status = gy_compact_await_run(&context, version, job, snapshots, snapshot_count, &result);
-    if (status == GYRE_OK) {
-        status = await_compact_install(db, job, &result);
-        if (status == GYRE_OK) {
-            count_compaction(db, job, &result);
-        } else if (db->manifest.poison == GYRE_OK) { /* else nobody knows whether they count */
-            struct gyre_error error = *gy_sched_error(sched_of(db));
-
-            gy_job_await_discard(&context, &result);
-            *gy_sched_error(sched_of(db)) = error;
-        }
-    }
-    gy_job_result_fini(&result, &db->loop->io.heap);
-    gy_heap_free(&db->loop->io.heap, snapshots);
-    return status;
-}
-
-GY_SUSPENDS gyre_status
-gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
-{
-    gyre_status status;
-
-    gy_version_ref(version);
-    mark_inputs(job, true);
-    if (job->is_trivial_move) {
-        status = await_move(db, job);
-    } else {
-        gy_mutex_await_lock(sched_of(db), &db->loop->compact_turn);
-        status = await_rewrite(db, version, job);
-        gy_mutex_unlock(&db->loop->compact_turn);
-    }
-    mark_inputs(job, false);
-    gy_version_unref(version);
-    gy_db_kick(db);
-    return status;
-}
-
-static bool
-is_compaction_due(gyre_db *db, struct gy_compact_job *job)
-{
-    return may_work(db) && !db->compact_paused && !db->options.background_off &&
-           gy_compact_pick(db->view->version, &db->compact_options, &db->compact_cursor, job);
-}
-
-static void
-compactor_main(void *arg)
-{
-    gyre_db *db = arg;
-    struct gy_compact_job job;
-
-    gy_in_coroutine();
-    while (!db->stop) {
-        gyre_status status;
-
-        if (!is_compaction_due(db, &job)) {
-            gy_waitq_await(sched_of(db), &db->work);
-            continue;
-        }
-        db->compact_running = true;
-        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, &job);
-        status = gy_db_await_compact(db, db->view->version, &job);
-        db->compact_running = false;
-        note_failure(db, status, "compaction");
-        if (status != GYRE_OK && !db->stop) {
-            gy_await_sleep(sched_of(db), RETRY_NS);
-        }
-    }
-    db->background_live--;
-    gy_waitq_wake_all(&db->installed);
-}
-
 /* ---- Removal ---- */
 
 static void
@@ -586,7 +345,7 @@ gy_background_await_start(gyre_db *db)
         const char *name;
         void (*fn)(void *arg);
     } coroutines[] = {{"flush", flusher_main},
-                      {"compaction", compactor_main},
+                      {"compaction", gy_compactor_main},
                       {"remove", remover_main},
                       {"log watch", watcher_main}};
     const size_t count = sizeof(coroutines) / sizeof(coroutines[0]) - (db->has_wal ? 0 : 1);

@@ -1,4 +1,5 @@
 /* close.c - closing a store: refuse new calls, let running ones end, drain the log, stop the background, give everything back. */
+#include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/fail.h"

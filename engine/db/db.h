@@ -218,21 +218,6 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_install(gyre_db *db, const st
 /* Sequences that compaction has to respect, ascending, in a heap array (GY_MEM_CALL) of *ret_count. (install.c) */
 GYRE_NODISCARD gyre_status gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count);
 
-/* Fill the context of a job. (background.c) */
-void gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context);
-/* Run one job that was picked and install its result; tables of the job are marked being_compacted meanwhile. (background.c) */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_compact(gyre_db *db, struct gy_version *version,
-                                                           struct gy_compact_job *job);
-/* Flush until nothing at or below `sequence` is left in a memtable; sticky background errors end it. (background.c) */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flushed(gyre_db *db, uint64_t sequence);
-
-/* Freeze the active memtable and flush everything frozen, in the calling coroutine: recovery, before the background runs. (background.c) */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flush_active(gyre_db *db);
-
-/* Start flusher, compactor, remover and log watcher; end them and wait until they have. (background.c) */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_background_await_start(gyre_db *db);
-GY_SUSPENDS void gy_background_await_stop(gyre_db *db);
-
 /* Give back all that an open store holds (close.c); free the handle (open.c). */
 GY_SUSPENDS void gy_db_await_teardown(gyre_db *db);
 void gy_db_free(gyre_db *db);
@@ -244,7 +229,7 @@ void gy_snapshot_unregister(struct gyre_snapshot *snapshot);
 /* After each install: idle iterators give back their view. (iterator.c) */
 void gy_iterators_view_changed(gyre_db *db);
 
-/* Cursors of one view merged: memtables, level 0, levels; as the user's iterator and checkpoint-like readers want it. (iterator.c) */
+/* Cursors of one view merged: memtables, level 0, levels; as the user's iterator wants it. (view_cursor.c) */
 GYRE_NODISCARD gyre_status gy_view_cursor_make(gyre_db *db, struct gy_view *view,
                                                enum gy_table_cursor_mode mode,
                                                enum gy_cache_hint hint, uint32_t readahead,
@@ -256,34 +241,5 @@ GYRE_NODISCARD gyre_status gy_options_resolve(gyre_loop *loop, const struct gyre
 /* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero bytes. (options.c) */
 GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, const void *given,
                                            void *target, size_t target_size);
-
-/* recover.c: replay what the manifest and the logs say into the opening store. */
-struct gy_recovery {
-    struct gy_manifest_end manifest;
-    struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
-    uint32_t log_count;
-    uint64_t last_log_end;         /* where the last log ends */
-    bool clean;                    /* the last log has its end record */
-    uint64_t last_sequence;        /* of the last commit accepted */
-    bool slot_exists[GY_WAL_SLOT_MAX];
-    struct gy_wal_staged staged[GY_STAGE_COUNT_MAX]; /* beyond the logs, already in the memtable */
-    uint32_t staged_count;
-    uint8_t *staged_large[GY_STAGE_COUNT_MAX]; /* large commits among them, put together */
-    struct gy_stage stage;         /* open while `staged` points into it */
-    uint64_t number_max;           /* largest number of a file in the directory */
-    struct gy_table **tables;      /* of the manifest, while it is read */
-    uint32_t table_count;
-    uint32_t table_capacity;
-    bool store_seen;               /* a STORE edit has come */
-};
-
-/* manifest -> version and list of logs. NOT_FOUND: no CURRENT. */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
-                                                                 struct gy_recovery *recovery);
-/* logs and staging -> memtables. For a store that will be written to: what is accepted is durable afterwards, except what
- * is in recovery->staged. */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_logs(gyre_db *db,
-                                                             struct gy_recovery *recovery);
-GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage);
 
 #endif

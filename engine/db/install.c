@@ -1,6 +1,7 @@
 /* install.c - the one place where tables come and go: manifest first, then the view. Also memtable rotation and the list of sequences
  * that compaction has to respect.
  */
+#include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -150,4 +151,52 @@ gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count)
     *ret_list = list;
     *ret_count = used;
     return GYRE_OK;
+}
+
+/* ---- What a job hands over ---- */
+
+void
+gy_outputs_fini(gyre_db *db, struct gy_outputs *outputs)
+{
+    for (uint32_t i = 0; i < outputs->count; i++) {
+        gy_table_unref(outputs->tables[i]); /* the version has its own reference, or nobody has */
+    }
+    gy_heap_free(&db->loop->io.heap, outputs->tables);
+    gy_heap_free(&db->loop->io.heap, outputs->edits);
+}
+
+/* `extra` more edits fit behind those of the tables. */
+gyre_status
+gy_outputs_make(gyre_db *db, const struct gy_job_result *result, uint32_t extra,
+             struct gy_outputs *ret_outputs)
+{
+    struct gy_heap *heap = &db->loop->io.heap;
+    const uint32_t count = result->output_count;
+    struct gy_outputs outputs = {0};
+
+    outputs.edits = gy_heap_zalloc(heap, (count + extra) * sizeof(struct gy_edit), GY_MEM_VERSION);
+    outputs.tables = gy_heap_zalloc(heap, (count + 1) * sizeof(struct gy_table *), GY_MEM_VERSION);
+    for (uint32_t i = 0; outputs.edits != NULL && outputs.tables != NULL && i < count; i++) {
+        outputs.edits[i].kind = GY_EDIT_ADD_TABLE;
+        outputs.edits[i].u.table = result->outputs[i].meta;
+        outputs.tables[i] = gy_table_make(&db->tables, &result->outputs[i].meta);
+        if (outputs.tables[i] == NULL) {
+            break;
+        }
+        outputs.count++;
+    }
+    if (outputs.edits == NULL || outputs.tables == NULL || outputs.count < count) {
+        gy_outputs_fini(db, &outputs);
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
+    }
+    *ret_outputs = outputs;
+    return GYRE_OK;
+}
+
+void
+gy_edit_counters(gyre_db *db, struct gy_edit *edit)
+{
+    edit->kind = GY_EDIT_COUNTERS;
+    edit->u.counters.next_file_number = db->next_file_number;
+    edit->u.counters.last_sequence = gy_db_visible(db);
 }

@@ -4,9 +4,10 @@
  * A store exists once CURRENT does. Everything that creation makes before is recognised as half-made and made again; logs are made
  * after, so a directory with logs or tables but no CURRENT has lost it.
  */
-#include <stdlib.h>
-
+#include "engine/db/background.h"
 #include "engine/db/db.h"
+#include "engine/db/listing.h"
+#include "engine/db/recover.h"
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -23,167 +24,6 @@ struct open_call {
     gyre_db *db;
     gyre_status status;
 };
-
-/* ---- The directory ---- */
-
-struct listing {
-    gyre_db *db;
-    struct gy_recovery *recovery;
-    uint64_t *orphans;       /* numbers of tables that no version has */
-    uint32_t orphan_count;
-    uint32_t orphan_capacity;
-    uint64_t *manifests;
-    uint32_t manifest_count;
-    uint32_t manifest_capacity;
-    uint64_t tables_seen;    /* of the version */
-    bool has_tables, has_logs, has_manifest, has_current, has_foreign, has_tmp;
-    bool no_memory;
-    char foreign[GY_FILE_NAME_MAX];
-};
-
-static void
-push(struct listing *listing, uint64_t **array, uint32_t *count, uint32_t *capacity, uint64_t number)
-{
-    if (*count == *capacity) {
-        const uint32_t next = *capacity * 2 + 16;
-        uint64_t *grown = gy_heap_realloc(&listing->db->loop->io.heap, *array,
-                                          next * sizeof(uint64_t), GY_MEM_CALL);
-
-        if (grown == NULL) {
-            listing->no_memory = true;
-            return;
-        }
-        *array = grown;
-        *capacity = next;
-    }
-    (*array)[(*count)++] = number;
-}
-
-static void
-list_entry(void *arg, const char *name, bool is_regular)
-{
-    struct listing *listing = arg;
-    uint64_t number = 0;
-    const enum gy_file_kind kind = gy_name_parse(name, &number);
-
-    if (kind != GY_FILE_LOG_SLOT && kind != GY_FILE_FOREIGN) {
-        listing->recovery->number_max = gy_max_u64(listing->recovery->number_max, number);
-    }
-    switch (kind) {
-    case GY_FILE_FOREIGN:
-        if (is_regular && !listing->has_foreign) {
-            listing->has_foreign = true;
-            memcpy(listing->foreign, name, strnlen(name, sizeof(listing->foreign) - 1));
-        }
-        break;
-    case GY_FILE_LOCK:
-        break;
-    case GY_FILE_CURRENT:
-        listing->has_current = true;
-        break;
-    case GY_FILE_CURRENT_TMP:
-        listing->has_tmp = true;
-        break;
-    case GY_FILE_MANIFEST:
-        listing->has_manifest = true;
-        push(listing, &listing->manifests, &listing->manifest_count, &listing->manifest_capacity,
-             number);
-        break;
-    case GY_FILE_TABLE:
-        listing->has_tables = true;
-        push(listing, &listing->orphans, &listing->orphan_count, &listing->orphan_capacity, number);
-        break;
-    case GY_FILE_LOG_SLOT:
-        listing->has_logs = true;
-        if (number < GY_WAL_SLOT_MAX) {
-            listing->recovery->slot_exists[number] = true;
-        }
-        break;
-    }
-}
-
-static GY_SUSPENDS gyre_status
-await_list(gyre_db *db, struct gy_recovery *recovery, struct listing *ret_listing)
-{
-    gyre_status status;
-
-    *ret_listing = (struct listing){.db = db, .recovery = recovery};
-    status = gy_dir_await_list(&db->loop->io, &db->dir, list_entry, ret_listing);
-    if (status == GYRE_OK && ret_listing->no_memory) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to list the directory");
-    }
-    return status;
-}
-
-static void
-listing_fini(struct listing *listing)
-{
-    gy_heap_free(&listing->db->loop->io.heap, listing->orphans);
-    gy_heap_free(&listing->db->loop->io.heap, listing->manifests);
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a;
-    const uint64_t y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Every table of the version must be in the directory; what is left in `orphans` is not of the store. */
-static gyre_status
-check_tables(gyre_db *db, struct listing *listing)
-{
-    const struct gy_version *version = db->view->version;
-    uint32_t kept = 0;
-
-    qsort(listing->orphans, listing->orphan_count, sizeof(uint64_t), compare_numbers);
-    for (uint32_t level = 0; level < GY_LEVEL_COUNT; level++) {
-        for (uint32_t i = 0; i < version->levels[level].count; i++) {
-            const uint64_t number = version->levels[level].tables[i]->meta.number;
-            uint64_t *found = listing->orphan_count == 0
-                                  ? NULL
-                                  : bsearch(&number, listing->orphans, listing->orphan_count,
-                                            sizeof(uint64_t), compare_numbers);
-            char name[GY_NAME_MAX];
-
-            gy_name_table(name, number);
-            if (found == NULL) {
-                return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, GY_NO_OFFSET, 0,
-                                  "a table of the store is missing; run 'gyre salvage'");
-            }
-        }
-    }
-    for (uint32_t i = 0; i < listing->orphan_count; i++) {
-        if (!gy_version_has_number(version, listing->orphans[i])) {
-            listing->orphans[kept++] = listing->orphans[i];
-        }
-    }
-    listing->orphan_count = kept;
-    return GYRE_OK;
-}
-
-/* Files that a crash left behind. A failure is no harm: the next open tries again. */
-static GY_SUSPENDS void
-await_remove_orphans(gyre_db *db, const struct listing *listing)
-{
-    char name[GY_NAME_MAX];
-
-    for (uint32_t i = 0; i < listing->orphan_count; i++) {
-        gy_name_table(name, listing->orphans[i]);
-        (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
-    }
-    for (uint32_t i = 0; i < listing->manifest_count; i++) {
-        gy_name_manifest(name, listing->manifests[i]);
-        if (listing->manifests[i] != db->manifest.number) {
-            (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
-        }
-    }
-    if (listing->has_tmp) {
-        (void)gy_file_await_unlink(&db->loop->io, &db->dir, GY_NAME_CURRENT_TMP);
-    }
-}
 
 /* ---- The manifest of this process ---- */
 
@@ -268,7 +108,7 @@ await_lock(gyre_db *db)
 
 /* No CURRENT: nothing yet, half-made, foreign, or a store that has lost it. */
 static gyre_status
-judge_missing(gyre_db *db, const struct listing *listing)
+judge_missing(gyre_db *db, const struct gy_listing *listing)
 {
     if (listing->has_tables || listing->has_logs) {
         return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, GY_NAME_CURRENT, GY_NO_OFFSET, 0,
@@ -313,7 +153,7 @@ await_create(gyre_db *db, struct gy_recovery *recovery)
 }
 
 static GY_SUSPENDS gyre_status
-await_load(gyre_db *db, struct gy_recovery *recovery, struct listing *listing)
+await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing)
 {
     gyre_status status = gy_recover_await_manifest(db, recovery);
 
@@ -330,7 +170,7 @@ await_load(gyre_db *db, struct gy_recovery *recovery, struct listing *listing)
     }
     db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
     db->counters.recovered_records = 0;
-    return check_tables(db, listing);
+    return gy_listing_check_tables(db, listing);
 }
 
 static void
@@ -385,7 +225,7 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
 }
 
 static GY_SUSPENDS gyre_status
-await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct listing *listing)
+await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_listing *listing)
 {
     struct gy_wal_config config;
     gyre_status status;
@@ -406,14 +246,14 @@ await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct list
         status = await_start_log(db, recovery);
     }
     if (status == GYRE_OK) {
-        await_remove_orphans(db, listing);
+        gy_listing_await_remove_orphans(db, listing);
         status = gy_background_await_start(db);
     }
     return status;
 }
 
 static GY_SUSPENDS gyre_status
-await_open_all(gyre_db *db, struct gy_recovery *recovery, struct listing *listing)
+await_open_all(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing)
 {
     const bool create = (db->options.flags & GYRE_OPEN_CREATE) != 0 && !db->read_only;
     gyre_status status = gy_dir_await_open(&db->loop->io, db->path, create, &db->dir);
@@ -424,7 +264,7 @@ await_open_all(gyre_db *db, struct gy_recovery *recovery, struct listing *listin
                             db->path);
     }
     if (status == GYRE_OK) {
-        status = await_list(db, recovery, listing);
+        status = gy_listing_await_read(db, recovery, listing);
     }
     if (status == GYRE_OK && !listing->has_current) {
         status = judge_missing(db, listing); /* before the LOCK file is made in a foreign directory */
@@ -433,9 +273,9 @@ await_open_all(gyre_db *db, struct gy_recovery *recovery, struct listing *listin
         status = await_lock(db);
     }
     if (status == GYRE_OK) { /* again: before the lock another process may have been at work */
-        listing_fini(listing);
+        gy_listing_fini(listing);
         memset(recovery, 0, sizeof(*recovery));
-        status = await_list(db, recovery, listing);
+        status = gy_listing_await_read(db, recovery, listing);
     }
     if (status == GYRE_OK) {
         gy_table_set_init(&db->tables, &db->loop->io, &db->loop->arena, db->loop->cache, &db->dir,
@@ -457,7 +297,7 @@ open_run(void *arg)
     gyre_db *db = call->db;
     struct gy_heap *heap = &db->loop->io.heap;
     struct gy_recovery *recovery = gy_heap_zalloc(heap, sizeof(*recovery), GY_MEM_CALL);
-    struct listing *listing = gy_heap_zalloc(heap, sizeof(*listing), GY_MEM_CALL);
+    struct gy_listing *listing = gy_heap_zalloc(heap, sizeof(*listing), GY_MEM_CALL);
     const uint64_t start_ns = gy_loop_now(&db->loop->io);
 
     gy_in_coroutine();
@@ -466,7 +306,7 @@ open_run(void *arg)
     } else {
         listing->db = db;
         call->status = await_open_all(db, recovery, listing);
-        listing_fini(listing);
+        gy_listing_fini(listing);
         gy_recover_await_fini(db, recovery, call->status == GYRE_OK && !db->read_only);
     }
     gy_heap_free(heap, listing);

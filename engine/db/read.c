@@ -2,6 +2,8 @@
  * alive.
  */
 #include "engine/db/read.h"
+
+#include "engine/codec/filter.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"

@@ -5,7 +5,9 @@
  * end exactly where its successor says. Commits that tables hold already are skipped.
  */
 #include "engine/codec/coding.h"
+#include "engine/db/background.h"
 #include "engine/db/db.h"
+#include "engine/db/recover.h"
 #include "engine/disk/names.h"
 #include "engine/disk/wal_reader.h"
 #include "io/base/assert.h"

@@ -6,6 +6,7 @@
  *   section     reserve memtable memory, append to the log, add to the memtable: log order is memtable order
  *   answer      in log order; publishing is the log's `answered` moving on
  */
+#include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"

@@ -1,0 +1,201 @@
+/* compactor.c - the coroutine that runs what gy_compact_pick says: rewrite or move, record in the manifest, install. Also used by
+ * gyre_compact_range, which picks for itself.
+ */
+#include "engine/db/background.h"
+#include "engine/db/db.h"
+#include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/fail.h"
+
+#include "io/base/ban.h"
+
+static struct gy_sched *
+sched_of(gyre_db *db)
+{
+    return &db->loop->io.sched;
+}
+
+static void
+mark_inputs(struct gy_compact_job *job, bool busy)
+{
+    for (uint32_t side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < job->input_count[side]; i++) {
+            job->inputs[side][i]->being_compacted = busy;
+        }
+    }
+}
+
+static GY_SUSPENDS gyre_status
+await_compact_install(gyre_db *db, struct gy_compact_job *job, const struct gy_job_result *result)
+{
+    const uint32_t removed_count = job->input_count[0] + job->input_count[1];
+    struct gy_table **removed = gy_heap_alloc(
+        &db->loop->io.heap, (removed_count + 1) * sizeof(*removed), GY_MEM_VERSION);
+    struct gy_outputs outputs;
+    struct gy_install install = {0};
+    uint32_t at;
+    gyre_status status;
+
+    if (removed == NULL) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
+    }
+    status = gy_outputs_make(db, result, removed_count + 1, &outputs);
+    if (status != GYRE_OK) {
+        gy_heap_free(&db->loop->io.heap, removed);
+        return status;
+    }
+    at = outputs.count;
+    gy_edit_counters(db, &outputs.edits[at++]);
+    for (uint32_t side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < job->input_count[side]; i++) {
+            struct gy_table *table = job->inputs[side][i];
+
+            removed[at - outputs.count - 1] = table;
+            outputs.edits[at].kind = GY_EDIT_REMOVE_TABLE;
+            outputs.edits[at].u.remove.keyspace = table->meta.keyspace;
+            outputs.edits[at].u.remove.level = table->meta.level;
+            outputs.edits[at].u.remove.number = table->meta.number;
+            at++;
+        }
+    }
+    install.edits = outputs.edits;
+    install.edit_count = at;
+    install.change = (struct gy_version_change){.added = outputs.tables,
+                                                .added_count = outputs.count,
+                                                .removed = removed,
+                                                .removed_count = removed_count};
+    if (outputs.count > 0) {
+        status = gy_dir_await_sync(&db->loop->io, &db->dir);
+    }
+    if (status == GYRE_OK) {
+        status = gy_db_await_install(db, &install);
+    }
+    gy_outputs_fini(db, &outputs);
+    gy_heap_free(&db->loop->io.heap, removed);
+    return status;
+}
+
+/* The same file in the next level: a manifest entry, no bytes moved. */
+static GY_SUSPENDS gyre_status
+await_move(gyre_db *db, struct gy_compact_job *job)
+{
+    struct gy_table *table = job->inputs[0][0];
+    struct gy_edit edits[2] = {{.kind = GY_EDIT_REMOVE_TABLE}, {.kind = GY_EDIT_ADD_TABLE}};
+    struct gy_install install = {.edits = edits, .edit_count = 2, .keep_files = true};
+    struct gy_table *moved;
+    gyre_status status;
+
+    moved = gy_table_make_moved(table, job->level_output);
+    if (moved == NULL) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to install tables");
+    }
+    edits[0].u.remove.keyspace = table->meta.keyspace;
+    edits[0].u.remove.level = table->meta.level;
+    edits[0].u.remove.number = table->meta.number;
+    edits[1].u.table = moved->meta;
+    install.change = (struct gy_version_change){
+        .added = &moved, .added_count = 1, .removed = &table, .removed_count = 1};
+    status = gy_db_await_install(db, &install);
+    if (status == GYRE_OK) {
+        db->counters.compaction_trivial_moves++;
+    }
+    gy_table_unref(moved);
+    return status;
+}
+
+static void
+count_compaction(gyre_db *db, const struct gy_compact_job *job, const struct gy_job_result *result)
+{
+    db->counters.compaction_count++;
+    db->counters.compaction_bytes_read += result->bytes_read;
+    db->counters.compaction_bytes_written += result->bytes_written;
+    db->counters.entries_dropped += result->entries_dropped;
+    db->counters.levels[job->level_output].compaction_count++;
+    db->counters.levels[job->level_output].compaction_bytes_read += result->bytes_read;
+    db->counters.levels[job->level_output].compaction_bytes_written += result->bytes_written;
+}
+
+static GY_SUSPENDS gyre_status
+await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
+{
+    struct gy_job_context context;
+    struct gy_job_result result;
+    uint64_t *snapshots = NULL;
+    uint32_t snapshot_count = 0;
+    gyre_status status = gy_db_snapshot_list(db, &snapshots, &snapshot_count);
+
+    if (status != GYRE_OK) {
+        return status;
+    }
+    gy_db_job_context(db, &context);
+    gy_job_result_init(&result);
+    status = gy_compact_await_run(&context, version, job, snapshots, snapshot_count, &result);
+    if (status == GYRE_OK) {
+        status = await_compact_install(db, job, &result);
+        if (status == GYRE_OK) {
+            count_compaction(db, job, &result);
+        } else if (db->manifest.poison == GYRE_OK) { /* else nobody knows whether they count */
+            struct gyre_error error = *gy_sched_error(sched_of(db));
+
+            gy_job_await_discard(&context, &result);
+            *gy_sched_error(sched_of(db)) = error;
+        }
+    }
+    gy_job_result_fini(&result, &db->loop->io.heap);
+    gy_heap_free(&db->loop->io.heap, snapshots);
+    return status;
+}
+
+GY_SUSPENDS gyre_status
+gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
+{
+    gyre_status status;
+
+    gy_version_ref(version);
+    mark_inputs(job, true);
+    if (job->is_trivial_move) {
+        status = await_move(db, job);
+    } else {
+        gy_mutex_await_lock(sched_of(db), &db->loop->compact_turn);
+        status = await_rewrite(db, version, job);
+        gy_mutex_unlock(&db->loop->compact_turn);
+    }
+    mark_inputs(job, false);
+    gy_version_unref(version);
+    gy_db_kick(db);
+    return status;
+}
+
+static bool
+is_compaction_due(gyre_db *db, struct gy_compact_job *job)
+{
+    return gy_background_may_work(db) && !db->compact_paused && !db->options.background_off &&
+           gy_compact_pick(db->view->version, &db->compact_options, &db->compact_cursor, job);
+}
+
+void
+gy_compactor_main(void *arg)
+{
+    gyre_db *db = arg;
+    struct gy_compact_job job;
+
+    gy_in_coroutine();
+    while (!db->stop) {
+        gyre_status status;
+
+        if (!is_compaction_due(db, &job)) {
+            gy_waitq_await(sched_of(db), &db->work);
+            continue;
+        }
+        db->compact_running = true;
+        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, &job);
+        status = gy_db_await_compact(db, db->view->version, &job);
+        db->compact_running = false;
+        gy_background_note(db, status, "compaction");
+        if (status != GYRE_OK && !db->stop) {
+            gy_await_sleep(sched_of(db), GY_BACKGROUND_RETRY_NS);
+        }
+    }
+    db->background_live--;
+    gy_waitq_wake_all(&db->installed);
+}

@@ -1,0 +1,35 @@
+/* recover.h - what opening a store learns from its files; see recover.c. */
+#ifndef GY_RECOVER_H
+#define GY_RECOVER_H
+
+#include "engine/db/db.h"
+
+struct gy_recovery {
+    struct gy_manifest_end manifest;
+    struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
+    uint32_t log_count;
+    uint64_t last_log_end;         /* where the last log ends */
+    bool clean;                    /* the last log has its end record */
+    uint64_t last_sequence;        /* of the last commit accepted */
+    bool slot_exists[GY_WAL_SLOT_MAX];
+    struct gy_wal_staged staged[GY_STAGE_COUNT_MAX]; /* beyond the logs, already in the memtable */
+    uint32_t staged_count;
+    uint8_t *staged_large[GY_STAGE_COUNT_MAX]; /* large commits among them, put together */
+    struct gy_stage stage;         /* open while `staged` points into it */
+    uint64_t number_max;           /* largest number of a file in the directory */
+    struct gy_table **tables;      /* of the manifest, while it is read */
+    uint32_t table_count;
+    uint32_t table_capacity;
+    bool store_seen;               /* a STORE edit has come */
+};
+
+/* manifest -> version and list of logs. NOT_FOUND: no CURRENT. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
+                                                                 struct gy_recovery *recovery);
+/* logs and staging -> memtables. For a store that will be written to: what is accepted is durable afterwards, except what
+ * is in recovery->staged. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_logs(gyre_db *db,
+                                                             struct gy_recovery *recovery);
+GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage);
+
+#endif
