@@ -176,6 +176,69 @@ world_seccomp_newer_calls_are_optional(void **state)
     run_forbidden(&(struct forbidden){SYS_pwritev2, ENOSYS, false, {"", ""}});
 }
 
+/* In a child: the call fails, so whoever needs it fails too and whoever does not works. */
+static int
+child_sync(const char *directory, long call)
+{
+    const struct gy_world_config config = {.stage_dir = NULL};
+    uint8_t *page = world_pages(GY_PAGE);
+    struct gy_heap heap;
+    struct gy_world *world;
+    struct gy_req req = world_req(GY_OP_WRITE, GY_IO_WAL);
+    int32_t dir;
+    int32_t slot;
+    int bits = 0;
+
+    gy_heap_init(&heap, UINT64_MAX);
+    if (!forbid(call, EIO) || gy_world_sync_open(&config, &heap, &world) != GYRE_OK) {
+        return CHILD_CANNOT_FILTER;
+    }
+    dir = world_open(world, GY_DIR_CWD, directory, GY_OPEN_DIRECTORY);
+    slot = world_open(world, (uint32_t)dir, "f", GY_OPEN_WRITE | GY_OPEN_CREATE);
+    world_write(world, slot, 0, page, GY_PAGE, 0);
+    req.slot = (uint32_t)slot;
+    req.buffer = page;
+    req.size = GY_PAGE;
+    req.flags = GY_IO_DSYNC;
+    bits |= world_call(world, &req) == -EIO ? 1 : 0;
+    bits |= world_slot_op(world, GY_OP_SYNC, slot, 0) == -EIO ? 2 : 0;
+    bits |= world_slot_op(world, GY_OP_SYNC, dir, 0) == -EIO ? 4 : 0;
+    return bits;
+}
+
+/* Goal:   durable writes and syncs of the blocking world reach the kernel as such: what no test could
+ *         see without a power cut.
+ * Method: let one system call fail at a time and see who notices. */
+static void
+world_seccomp_syncs_reach_the_kernel(void **state)
+{
+    static const struct {
+        long call;
+        int bits;
+    } cases[] = {{SYS_pwritev2, 1}, {SYS_fdatasync, 2}, {SYS_fsync, 4}};
+    char directory[SCRATCH_PATH_MAX];
+    (void)state;
+
+    scratch_make(directory);
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int status = -1;
+        pid_t child;
+
+        (void)fflush(NULL);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            _exit(child_sync(directory, cases[i].call));
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) != CHILD_CANNOT_FILTER) {
+            assert_int_equal(WEXITSTATUS(status), cases[i].bits);
+        }
+    }
+    scratch_remove(directory);
+}
+
 int
 main(void)
 {
@@ -184,6 +247,7 @@ main(void)
         cmocka_unit_test(world_seccomp_auto_falls_back_when_enter_is_forbidden),
         cmocka_unit_test(world_seccomp_ring_works_when_register_is_forbidden),
         cmocka_unit_test(world_seccomp_newer_calls_are_optional),
+        cmocka_unit_test(world_seccomp_syncs_reach_the_kernel),
     };
 
     return cmocka_run_group_tests_name("world_seccomp", tests, NULL, NULL);

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include "io/base/bits.h"
 #include "io/base/heap.h"
 #include "io/co/sched.h"
+#include "io/uring.h"
 #include "tests/support/scratch.h"
 #include "tests/support/world_calls.h"
 #include "tests/support/world_contract.h"
@@ -375,6 +377,75 @@ world_uring_works_when_registration_is_refused(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* What goes into the ring for a request. */
+static struct io_uring_sqe
+entry_of(struct gy_world *world, struct gy_req *req)
+{
+    struct gy_uring_op op = {.req = req};
+    struct io_uring_sqe sqe;
+
+    memset(&sqe, 0, sizeof(sqe));
+    gy_uring_prepare(gy_uring_of(world), &sqe, &op);
+    return sqe;
+}
+
+/* Goal:   what cannot be seen without a power cut: a durable write says so to the kernel and a plain
+ *         one does not, a file is synced without its times, a directory whole. And registered files
+ *         and chunks are used as such, also by a log write out of staging memory.
+ * Method: look at the submission entries. */
+static void
+world_uring_entries_ask_for_what_was_promised(void **state)
+{
+    struct machine *machine = *state;
+    struct gy_world *world = machine_open(machine);
+    const int32_t dir = world_open(world, GY_DIR_CWD, machine->directory, GY_OPEN_DIRECTORY);
+    const int32_t slot = make_file(world, machine, "f", GY_PAGE);
+    const uint64_t id[2] = {3, world->ops->random(world)};
+    uint8_t *chunk = aligned_alloc(GY_ARENA_CHUNK, GY_ARENA_CHUNK);
+    uint8_t *page = world_pages(GY_PAGE);
+    struct gy_req req = world_req(GY_OP_WRITE, GY_IO_WAL);
+    struct gy_stage stage = {.base = NULL};
+    struct io_uring_sqe sqe;
+
+    req.slot = (uint32_t)slot;
+    req.size = GY_PAGE;
+    req.offset = 3 * GY_PAGE;
+    req.buffer = page;
+    sqe = entry_of(world, &req);
+    assert_int_equal(sqe.opcode, IORING_OP_WRITE);
+    assert_int_equal(sqe.rw_flags, 0);
+    assert_int_equal(sqe.off, 3 * GY_PAGE);
+    req.flags = GY_IO_DSYNC;
+    sqe = entry_of(world, &req);
+    assert_int_equal(sqe.rw_flags, RWF_DSYNC);
+    assert_int_equal(sqe.flags & IOSQE_FIXED_FILE, IOSQE_FIXED_FILE);
+    assert_int_equal(sqe.fd, slot);
+
+    world->ops->arena_add(world, chunk, GY_ARENA_CHUNK);
+    assert_int_equal(world->ops->stage_create(world, &stage, id, 4 * GY_PAGE), 0);
+    if (geteuid() == 0) { /* no RLIMIT_MEMLOCK for root */
+        req.buffer = chunk + GY_ARENA_CHUNK - GY_PAGE;
+        sqe = entry_of(world, &req);
+        assert_int_equal(sqe.opcode, IORING_OP_WRITE_FIXED);
+        assert_int_equal(sqe.rw_flags, RWF_DSYNC);
+        req.buffer = (uint8_t *)stage.base + 3 * GY_PAGE;
+        assert_int_equal(entry_of(world, &req).opcode, IORING_OP_WRITE_FIXED);
+        req.size = 2 * GY_PAGE; /* beyond its end */
+        assert_int_equal(entry_of(world, &req).opcode, IORING_OP_WRITE);
+    }
+    req = world_req(GY_OP_SYNC, GY_IO_META);
+    req.slot = (uint32_t)slot;
+    assert_int_equal(entry_of(world, &req).fsync_flags, IORING_FSYNC_DATASYNC);
+    req.slot = (uint32_t)dir;
+    assert_int_equal(entry_of(world, &req).fsync_flags, 0);
+
+    world->ops->stage_close(world, &stage, true);
+    world->ops->arena_remove(world, chunk, GY_ARENA_CHUNK);
+    world->ops->close(world);
+    free(chunk);
+    free(page);
+}
+
 static int
 run_contract(const char *name, struct gy_world_config config)
 {
@@ -420,6 +491,7 @@ main(void)
         OWN_TEST(world_uring_open_survives_every_failed_allocation),
         OWN_TEST(world_uring_reports_full_file_table),
         OWN_TEST(world_uring_works_when_registration_is_refused),
+        OWN_TEST(world_uring_entries_ask_for_what_was_promised),
     };
     int failed;
 
