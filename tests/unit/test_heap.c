@@ -36,6 +36,9 @@ heap_refuses_without_change_at_the_limit(void **state)
     (void)state;
 
     gy_heap_init(&heap, 16 * GY_KIB);
+    assert_true(gy_heap_charge(&heap, 16 * GY_KIB, GY_MEM_CALL)); /* to the last byte */
+    assert_false(gy_heap_charge(&heap, 1, GY_MEM_CALL));
+    gy_heap_discharge(&heap, 16 * GY_KIB, GY_MEM_CALL);
     while ((blocks[count] = gy_heap_alloc(&heap, 1000, GY_MEM_CALL)) != NULL) {
         memset(blocks[count], (int)count, 1000);
         count++;
@@ -66,7 +69,7 @@ heap_refuses_without_change_at_the_limit(void **state)
     while (count > 0) {
         gy_heap_free(&heap, blocks[--count]);
     }
-    assert_true(heap.used == 0 && sum_of_tags(&heap) == 0 && heap.peak >= 15000);
+    assert_true(heap.used == 0 && sum_of_tags(&heap) == 0 && heap.peak == 16 * GY_KIB);
 }
 
 /* Goal:   the breakdown by purpose adds up at all times and everything comes back.
