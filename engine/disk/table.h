@@ -1,15 +1,21 @@
 /* table.h - open SSTables: point reads, cursors, and the set that keeps a bounded number of them open.
  *
- * A gy_table stands for one file of a version, open or not: it is made from its manifest entry without I/O, opened when
- * first used (single flight), closed again (least recently used first) when more than the set's limit are open and
- * nobody uses it.
+ * A gy_table stands for one file of a version, open or not: it is made from its manifest entry without I/O, opened
+ * when first used (single flight), closed again (least recently used first) when more than the set's limit are open
+ * and nobody uses it.
  *
  *   O1  Refcounted: versions hold references. The last reference of a table that was removed from the store
  *       (gy_table_mark_removed) hands its number to the set's removal list; db/background.c unlinks it.
- *   O2  While open: the file, the top index in memory (heap, GY_MEM_TABLE), a cache id of its own.
- *   O3  Opening checks footer against manifest entry: size, file id, counts; CORRUPT names the file.
+ *   O2  While open: the file and the top index in memory (heap, GY_MEM_TABLE). The cache id belongs to the file's
+ *       number within the set, so cached blocks survive a close, a reopen and a move to another level.
+ *   O3  Opening checks the footer against the manifest entry: size, file id, counts; CORRUPT names the file.
  *   O4  A point read probes: top index (memory) -> partition (cache): filter, index -> data block (cache).
  *   O5  Compaction input and scans check every checksum too.
+ *   O6  Giving up never suspends: an open file that is not wanted any more and a read-ahead that is still in flight go
+ *       to lists of the set, which a coroutine of the set (the closer) works off. gy_table_set_await_close_all
+ *       waits for it.
+ *   O7  A file that moved between levels has a gy_table for each level, chained by `origin`. It is unlinked when the last of
+ *       them was removed and none is left: old versions may still have to open it.
  */
 #ifndef GY_TABLE_H
 #define GY_TABLE_H
@@ -27,6 +33,8 @@ struct gy_table {
     uint32_t refs;
     bool removed;                /* no version after this one has it: unlink at the last unref */
     bool being_compacted;
+    struct gy_table *origin;     /* moved from there, the same file: held until this one is gone (O7) */
+    uint64_t cache_id;
     uint32_t users;              /* cursors and reads in progress: not closed meanwhile */
     struct gy_list lru;          /* open and unused, in the set */
     struct gy_table_open *open;  /* NULL: not open */
@@ -47,7 +55,12 @@ struct gy_table_set {
     uint32_t open_max;
     uint32_t open_count;
     uint32_t table_count;        /* gy_table structs alive */
+    uint64_t id;                 /* high bits of the cache ids */
     struct gy_list lru;          /* least recently used first */
+    struct gy_list closing;      /* gy_table_open.link: files to close (O6) */
+    struct gy_list orphans;      /* gy_table_span.link: reads in flight that nobody waits for (O6) */
+    struct gy_co *closer;        /* NULL: not running */
+    struct gy_waitq closer_done;
     uint64_t *removed;           /* numbers to unlink */
     uint32_t removed_count;
     uint32_t removed_capacity;
@@ -63,9 +76,10 @@ void gy_table_set_fini(struct gy_table_set *set);
 
 /* One reference for the caller. NULL: no memory. Also reserves room in `removed`, so O1 cannot fail. */
 struct gy_table *gy_table_make(struct gy_table_set *set, const struct gy_table_meta *meta);
+/* The same file in another level (O7): a table of its own, with one reference for the caller. */
+struct gy_table *gy_table_make_moved(struct gy_table *table, uint32_t level);
 void gy_table_ref(struct gy_table *table);
-/* Never suspends. A table whose file is still open when its last reference goes is closed through an
- * asynchronous CLOSE request that the set owns (the struct lives until it is done). */
+/* Never suspends (O6). NULL is fine. */
 void gy_table_unref(struct gy_table *table);
 void gy_table_mark_removed(struct gy_table *table);
 
@@ -76,7 +90,8 @@ struct gy_table_result {
     struct gy_block_pin pin; /* held when found */
 };
 
-/* The newest version of `key` with sequence <= `sequence` in this table. `hash` = gy_filter_hash(key). */
+/* The newest version of `key` with sequence <= `sequence` in this table; it may be a delete. `hash` =
+ * gy_filter_hash(key). */
 GY_SUSPENDS GYRE_NODISCARD gyre_status
 gy_table_await_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t sequence,
                    enum gy_cache_hint hint, struct gy_table_result *ret_result);
@@ -87,10 +102,17 @@ enum gy_table_cursor_mode {
     GY_CURSOR_SCRUB    /* the same at class SCRUB: verify */
 };
 
-/* A cursor over one table; holds a reference and keeps it open. `readahead` bytes: 0 = adapts (USER). */
+/* A cursor over one table; holds a reference and keeps it open from its first move on. `readahead` bytes (USER): 0 =
+ * adapts; else it reads ahead in spans of that size from the first seek on. Moves and seeks suspend; close does not. */
 GYRE_NODISCARD gyre_status gy_table_cursor_make(struct gy_table *table, enum gy_table_cursor_mode mode,
                                                 enum gy_cache_hint hint, uint32_t readahead,
                                                 struct gy_cursor **ret_cursor);
+
+/* The same as far as it goes without reading or waiting: true when the answer is in *ret_result (table open, blocks
+ * cached, or the key is not there by filter or index). Otherwise, with `prefetch`, the read that is needed first is
+ * started. For multi_get: first all tables without waiting, then wait for the misses. */
+bool gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t sequence,
+                      enum gy_cache_hint hint, bool prefetch, struct gy_table_result *ret_result);
 
 /* Offset in the file where `key` would lie (for approximate sizes). */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_table_await_offset(struct gy_table *table,
@@ -101,9 +123,11 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_table_await_offset(struct gy_table *ta
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_table_await_footer(struct gy_table *table,
                                                              struct gy_footer *ret_footer);
 
-/* Go through the whole file: every block's checksum, order, index against blocks, filter has every key, counts and content
- * hash against the footer. Each damage is reported and passed over where the next block can be found.
- * For verify, salvage (with `each`) and options.paranoid. `each` gets every readable entry; returns not OK to stop. */
+/* Go through the whole file: every block's checksum, order, index against blocks, filter has every key, counts and
+ * content hash against the footer. Each damage is reported and passed over where the next block can be found. For
+ * verify, salvage (with `each`) and options.paranoid. `each` gets every readable entry; returns not OK to stop, which
+ * is what the call then returns. OK: it went through (damage_count may be > 0); else the file cannot be opened (no
+ * footer or no top index), or a read failed for lack of memory. */
 struct gy_table_check {
     void (*damage)(void *arg, const struct gyre_error *error);
     gyre_status (*each)(void *arg, const struct gy_entry *entry);
