@@ -24,8 +24,8 @@
 /* Transfer buffers (GY_BUFFER_SIZE of the arena) that a job holds at most: its writer's, and two for each table that a
  * compaction reads at once (each of level 0, one of each deeper level and the next one of it). A job waits for buffers while it holds some, so an
  * arena has room for one flush, one compaction and the log together. */
-#define GY_FLUSH_BUFFERS 3u
-#define GY_COMPACT_BUFFERS (3u + 2u * (GY_COMPACT_LEVEL0_MAX + 2u))
+#define GY_FLUSH_BUFFERS 2u
+#define GY_COMPACT_BUFFERS (2u + 2u * (GY_COMPACT_LEVEL0_MAX + 2u))
 
 /* What both need to write tables. `next_number` and `random` are called without suspension. */
 struct gy_job_context {
