@@ -91,7 +91,7 @@ bad_mdb "$header 61\n 62\n 63\n 6" 'line 8: not an even number' 1
 bad_mdb "$header 61\n62\nDATA=END\n" 'line 6: a line of data begins with a blank' 0
 bad_mdb "$header \n 62\nDATA=END\n" 'line 5: the key has 0 bytes' 0
 bad_mdb "$header 61\n 62\nDATA=END\nVERSION=3\n" 'line 8: more follows after DATA=END' 1
-bad_mdb "VERSION=3\nformat=print\nHEADER=END\n a\\\\q\n b\nDATA=END\n" 'line 5: a backslash' 0
+bad_mdb "VERSION=3\nformat=print\nHEADER=END\n a\\\\q\n b\nDATA=END\n" 'line 4: a backslash' 0
 bad_mdb 'VERSION=3\nformat=bytevalue\n' 'before HEADER=END' 0
 bad_mdb '' 'before HEADER=END' 0
 bad_mdb 'VERSION=2\n' 'line 1: only VERSION=3' 0
