@@ -19,6 +19,7 @@ status_of(int32_t result)
 {
     switch (-result) {
     case EEXIST:
+    case EXDEV:
         return GYRE_INVALID;
     default:
         return gy_status_of_errno(-result);
@@ -234,6 +235,24 @@ gy_file_await_unlink(struct gy_loop *loop, const struct gy_file *dir, const char
 }
 
 gyre_status
+gy_dir_await_remove(struct gy_loop *loop, const struct gy_file *dir, const char *name)
+{
+    struct gy_req req = {.op = GY_OP_UNLINK,
+                         .flags = GY_UNLINK_DIRECTORY,
+                         .klass = GY_IO_META,
+                         .dir = dir->slot,
+                         .name = name};
+    const int32_t result = gy_loop_await(loop, &req);
+
+    if (result == -ENOTEMPTY || result == -EEXIST) { /* POSIX allows either */
+        return gy_fail_at(&loop->sched, GYRE_INVALID, name, GY_NO_OFFSET, -result,
+                          "the directory is not empty");
+    }
+    return result < 0 ? fail_at(loop, "cannot remove the directory", name, GY_NO_OFFSET, result)
+                      : GYRE_OK;
+}
+
+gyre_status
 gy_file_await_link(struct gy_loop *loop, const struct gy_file *dir, const char *name,
                    const struct gy_file *dir_new, const char *name_new)
 {
@@ -247,7 +266,9 @@ gy_file_await_link(struct gy_loop *loop, const struct gy_file *dir, const char *
 
     if (result < 0) {
         return gy_fail_at(&loop->sched, status_of(result), name, GY_NO_OFFSET, -result,
-                          "cannot link to %s/%s", dir_new->name, name_new);
+                          result == -EXDEV ? "cannot link to %s/%s: same file system only"
+                                           : "cannot link to %s/%s",
+                          dir_new->name, name_new);
     }
     return GYRE_OK;
 }

@@ -41,6 +41,9 @@ gy_file_await_rename(struct gy_loop *loop, const struct gy_file *dir, const char
                      const char *name_new);
 GY_SUSPENDS GYRE_NODISCARD gyre_status
 gy_file_await_unlink(struct gy_loop *loop, const struct gy_file *dir, const char *name);
+/* An empty directory. INVALID with text when it is not empty. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_dir_await_remove(struct gy_loop *loop, const struct gy_file *dir, const char *name);
 GY_SUSPENDS GYRE_NODISCARD gyre_status
 gy_file_await_link(struct gy_loop *loop, const struct gy_file *dir, const char *name,
                    const struct gy_file *dir_new, const char *name_new);

@@ -10,6 +10,7 @@
 #ifndef GY_POSIX_H
 #define GY_POSIX_H
 
+#include <fcntl.h>
 #include <linux/openat2.h>
 
 #include "io/base/heap.h"
@@ -55,6 +56,12 @@ int gy_posix_fd(const struct gy_posix *posix, uint32_t slot);
 int32_t gy_posix_check_names(const struct gy_req *req);
 /* How openat2 has to open the file of `req`. */
 struct open_how gy_posix_open_how(const struct gy_req *req);
+/* Flags of unlinkat. */
+static inline int
+gy_posix_unlink_flags(const struct gy_req *req)
+{
+    return (req->flags & GY_UNLINK_DIRECTORY) != 0 ? AT_REMOVEDIR : 0;
+}
 /* The file of `req` was opened as `fd`: check its kind (P3), turn on O_DIRECT where it works, and
  * put it into `slot`. Returns the slot; on failure -errno, `fd` closed and the slot dropped. */
 int32_t gy_posix_opened(struct gy_posix *posix, const struct gy_req *req, uint32_t slot, int fd);

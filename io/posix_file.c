@@ -505,7 +505,7 @@ run_named(struct gy_posix *posix, const struct gy_req *req)
     case GY_OP_RENAME:
         return of_call(renameat(dir, req->name, dir, req->name_new));
     case GY_OP_UNLINK:
-        return of_call(unlinkat(dir, req->name, 0));
+        return of_call(unlinkat(dir, req->name, gy_posix_unlink_flags(req)));
     case GY_OP_LINK:
         return of_call(linkat(dir, req->name, gy_posix_fd(posix, req->dir_new), req->name_new, 0));
     default:

@@ -101,7 +101,8 @@ gy_uring_prepare(struct gy_uring *uring, struct io_uring_sqe *sqe, struct gy_uri
                                gy_posix_fd(posix, req->dir), req->name_new, 0);
         break;
     case GY_OP_UNLINK:
-        io_uring_prep_unlinkat(sqe, gy_posix_fd(posix, req->dir), req->name, 0);
+        io_uring_prep_unlinkat(sqe, gy_posix_fd(posix, req->dir), req->name,
+                               gy_posix_unlink_flags(req));
         break;
     case GY_OP_LINK:
         io_uring_prep_linkat(sqe, gy_posix_fd(posix, req->dir), req->name,

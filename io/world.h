@@ -37,7 +37,7 @@ enum gy_op {
     GY_OP_ALLOCATE,   /* slot, offset = size in bytes: reserve blocks and set the file size -> 0 */
     GY_OP_TRUNCATE,   /* slot, offset = new size -> 0 */
     GY_OP_RENAME,     /* dir, name, name_new (same directory, replaces) -> 0 */
-    GY_OP_UNLINK,     /* dir, name -> 0 */
+    GY_OP_UNLINK,     /* dir, name [GY_UNLINK_DIRECTORY: an empty directory] -> 0 */
     GY_OP_LINK,       /* dir, name, dir_new, name_new: hard link, fails with -EEXIST -> 0 */
     GY_OP_MKDIR,      /* dir (GY_DIR_CWD: name is a path), name, mode 0700 -> 0 */
     GY_OP_STAT,       /* slot -> 0 and ret_size = file size in bytes */
@@ -69,6 +69,8 @@ enum gy_io_class {
 #define GY_OPEN_WRITE 4u      /* else read-only */
 #define GY_OPEN_DIRECTORY 8u  /* the name is a directory */
 #define GY_OPEN_BUFFERED 16u  /* no O_DIRECT wanted (LOCK, foreign files) */
+
+#define GY_UNLINK_DIRECTORY 8u /* UNLINK: the name is a directory; -ENOTEMPTY unless it is empty */
 
 #define GY_DIR_CWD UINT32_MAX /* `dir`: the name is a path as the process sees it */
 #define GY_SLOT_NONE (UINT32_MAX - 1)

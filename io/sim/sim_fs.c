@@ -283,6 +283,24 @@ rename_name(struct gy_sim_disk *disk, const struct gy_sim_op *op, uint32_t ino)
     return 0;
 }
 
+static int32_t
+remove_dir(struct gy_sim_disk *disk, const struct gy_sim_op *op, uint32_t ino)
+{
+    const struct gy_sim_inode *inode = gy_sim_disk_inode(disk, ino);
+    struct gy_sim_nsop nsop;
+
+    if (!inode->is_dir) {
+        return -ENOTDIR;
+    }
+    if (inode->entries.count > 0) {
+        return -ENOTEMPTY;
+    }
+    nsop_init(&nsop, op, ino, true);
+    gy_sim_disk_edit(disk, ino)->link_count--;
+    change(disk, op->ino, &nsop);
+    return 0;
+}
+
 int32_t
 gy_sim_fs_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op)
 {
@@ -309,6 +327,9 @@ gy_sim_fs_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op)
     }
     if (op->op == GY_OP_RENAME) {
         return rename_name(disk, op, (uint32_t)found);
+    }
+    if (op->op == GY_OP_UNLINK && (op->flags & GY_UNLINK_DIRECTORY) != 0) {
+        return remove_dir(disk, op, (uint32_t)found);
     }
     if (gy_sim_disk_inode(disk, (uint32_t)found)->is_dir) {
         return op->op == GY_OP_LINK ? -EPERM : -EISDIR;

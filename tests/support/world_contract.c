@@ -468,6 +468,7 @@ world_contract_run(const struct world_contract *contract)
         CONTRACT_TEST(world_rename_replaces),
         CONTRACT_TEST(world_unlink_leaves_open_files_readable),
         CONTRACT_TEST(world_link_shares_the_file),
+        CONTRACT_TEST(world_unlink_removes_empty_directories),
         CONTRACT_TEST(world_list_names_everything_once),
         CONTRACT_TEST(world_lock_excludes_second_opening),
         CONTRACT_TEST(world_lock_can_be_shared),

@@ -91,6 +91,39 @@ world_unlink_leaves_open_files_readable(void **state)
     assert_int_equal(world_close(b->world, slot), 0);
 }
 
+static int32_t
+remove_directory(struct world_bench *b, const char *name)
+{
+    struct gy_req req = world_req(GY_OP_UNLINK, GY_IO_META);
+
+    req.flags = GY_UNLINK_DIRECTORY;
+    req.dir = b->dir;
+    req.name = name;
+    return world_call(b->world, &req);
+}
+
+/* Goal:   a directory goes only when it is asked for as one and empty; a file is not taken for one. */
+void
+world_unlink_removes_empty_directories(void **state)
+{
+    struct world_bench *b = *state;
+    int32_t sub;
+
+    assert_int_equal(world_close(b->world, world_contract_make_file(b, "f", GY_PAGE, 1)), 0);
+    assert_int_equal(world_name_op(b->world, GY_OP_MKDIR, b->dir, "sub", NULL), 0);
+    sub = world_open(b->world, b->dir, "sub", GY_OPEN_DIRECTORY);
+    assert_true(sub >= 0);
+    assert_int_equal(world_link(b->world, b->dir, "f", (uint32_t)sub, "in"), 0);
+    assert_int_equal(world_name_op(b->world, GY_OP_UNLINK, b->dir, "sub", NULL), -EISDIR);
+    assert_int_equal(remove_directory(b, "sub"), -ENOTEMPTY);
+    assert_int_equal(world_name_op(b->world, GY_OP_UNLINK, (uint32_t)sub, "in", NULL), 0);
+    assert_int_equal(world_close(b->world, sub), 0);
+    assert_int_equal(remove_directory(b, "sub"), 0);
+    assert_int_equal(remove_directory(b, "sub"), -ENOENT);
+    assert_int_equal(remove_directory(b, "f"), -ENOTDIR);
+    assert_int_equal(world_open(b->world, b->dir, "sub", GY_OPEN_DIRECTORY), -ENOENT);
+}
+
 /* Goal:   a hard link is the same file under another name, in another directory too. */
 void
 world_link_shares_the_file(void **state)

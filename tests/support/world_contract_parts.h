@@ -27,6 +27,7 @@ void world_open_refuses_wrong_kinds_and_names(void **state);
 void world_rename_replaces(void **state);
 void world_unlink_leaves_open_files_readable(void **state);
 void world_link_shares_the_file(void **state);
+void world_unlink_removes_empty_directories(void **state);
 void world_list_names_everything_once(void **state);
 void world_lock_excludes_second_opening(void **state);
 void world_lock_can_be_shared(void **state);
