@@ -249,6 +249,9 @@ print_levels(const struct gyre_stats *stats)
     for (unsigned i = 0; i < GYRE_LEVELS_MAX; i++) {
         const struct gyre_level_stats *level = &stats->levels[i];
 
+        if (i > 0 && level->table_count == 0 && level->compaction_count == 0) {
+            continue; /* a level that is not in use yet */
+        }
         (void)printf(
             "  %5u %7llu %11s %12llu %6llu %10s %10s\n", i, (unsigned long long)level->table_count,
             cli_size_text(level->bytes, size, sizeof(size)), (unsigned long long)level->entry_count,
