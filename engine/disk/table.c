@@ -36,7 +36,7 @@ gy_table_set_init(struct gy_table_set *set, struct gy_loop *loop, struct gy_aren
     set->cache = cache;
     set->dir = dir;
     set->open_max = open_max;
-    set->id = gy_cache_new_id(cache) << GY_TABLE_CACHE_ID_BITS;
+    set->id = cache != NULL ? gy_cache_new_id(cache) << GY_TABLE_CACHE_ID_BITS : 0;
     gy_list_init(&set->lru);
     gy_list_init(&set->closing);
     gy_list_init(&set->orphans);

@@ -68,6 +68,7 @@ struct gy_table_set {
     struct gy_table_stats stats;
 };
 
+/* `cache` NULL: for tables that are never opened (tests of versions). */
 void gy_table_set_init(struct gy_table_set *set, struct gy_loop *loop, struct gy_arena *arena,
                        struct gy_cache *cache, const struct gy_file *dir, uint32_t open_max);
 /* Close the files of all tables that are open; no users. Then every reference must be dropped, then fini. */
