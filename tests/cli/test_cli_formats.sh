@@ -111,4 +111,4 @@ exits 4 sh -c '"$1" dump s >/dev/full' sh "$gyre"
 says 'cannot write the output'
 exits 4 sh -c '"$1" scan s >/dev/full' sh "$gyre"
 exits 4 sh -c '"$1" get s large >/dev/full' sh "$gyre"
-"$gyre" dump s /dev/null
+"$gyre" dump s /dev/null --quiet

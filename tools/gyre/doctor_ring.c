@@ -248,8 +248,8 @@ doctor_check_memlock(struct doctor *doctor)
                 is_enough ? NULL
                           : "buffers past that are used unregistered, at some cost of CPU; raise "
                             "it with ulimit -l or LimitMEMLOCK=",
-                "limit %s; %s%s can be registered", is_unlimited ? "none" : text,
-                is_enough ? "at least " : "", cli_size_text(registered, most, sizeof(most)));
+                "limit %s; at least %s can be registered", is_unlimited ? "none" : text,
+                cli_size_text(registered, most, sizeof(most)));
 }
 
 /* ---- What a loop makes of it ---- */
