@@ -5,6 +5,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "io/base/ban.h"
+
 uint64_t
 gy_checksum(const void *data, size_t size, uint64_t seed)
 {
