@@ -19,7 +19,8 @@
  *    32    8  sequence_last   log: of the last operation; sequence_first - 1 when there is none
  *    40    8  durable_offset  everything in this file below it was durable when the frame was built
  *    48    8  file_number     log or manifest number; guards recycled space
- *    56    8  previous        LOG_START: offset where the previous log ends; else 0
+ *    56    8  previous        LOG_START: offset where the previous log ends; GY_FRAME_PART: offset of this
+ *                             part in its commit; else 0
  *    64    n  payload
  *
  * Valid iff, checked in this order:

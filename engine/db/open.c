@@ -17,6 +17,10 @@
 
 #define NUMBERS_AHEAD 16u /* a snapshot calls so many numbers used up, so that what a crash left half-made is never met again */
 
+/* The kernel gives up the lock of a killed process only when its last write has landed. */
+#define LOCK_WAIT_NS (500u * GY_NS_PER_MS)
+#define LOCK_STEP_NS (5u * GY_NS_PER_MS)
+
 struct open_call {
     gyre_loop *loop;
     const char *path;
@@ -102,8 +106,15 @@ await_lock(gyre_db *db)
     if (status == GYRE_NOT_FOUND && db->read_only) {
         return GYRE_OK; /* a copy without it, or no store: the manifest tells */
     }
-    return status != GYRE_OK ? status
-                             : gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
+    if (status != GYRE_OK) {
+        return status;
+    }
+    status = gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
+    for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS; waited += LOCK_STEP_NS) {
+        gy_await_sleep(&db->loop->io.sched, LOCK_STEP_NS);
+        status = gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
+    }
+    return status;
 }
 
 /* No CURRENT: nothing yet, half-made, foreign, or a store that has lost it. */
@@ -188,6 +199,27 @@ wal_config(gyre_db *db, struct gy_wal_config *ret_config)
         .linger_ns = db->options.wal_linger_ms * GY_NS_PER_MS};
 }
 
+/* Logs whose commits are all in tables: the manifest says so before their slots are used again. */
+static GY_SUSPENDS gyre_status
+await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
+{
+    const uint64_t log_min = gy_wal_log_min(&db->wal, db->flushed_sequence);
+    struct gy_edit edit = {.kind = GY_EDIT_FLUSHED};
+    gyre_status status = GYRE_OK;
+
+    if (recovery->log_count > 0 && log_min > recovery->logs[0].number) {
+        edit.u.flushed.keyspace = GY_KEYSPACE_DEFAULT;
+        edit.u.flushed.sequence = db->flushed_sequence;
+        edit.u.flushed.log_min = log_min;
+        status = gy_manifest_await_append(&db->manifest, &edit, 1);
+        if (status == GYRE_OK) {
+            db->log_min = log_min;
+            gy_recovery_drop_logs(recovery, log_min);
+        }
+    }
+    return status;
+}
+
 /* A new log for this process (or none: NOWAL), after everything recovered is in memtables. */
 static GY_SUSPENDS gyre_status
 await_start_log(gyre_db *db, struct gy_recovery *recovery)
@@ -204,6 +236,16 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
         memset(db->stage_id, 0, sizeof(db->stage_id));
         db->log_min = db->next_file_number;
         return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
+    }
+    if (recovery->log_count + 2 > db->options.wal_slot_count_max) {
+        status = gy_db_await_flush_active(db); /* gives slots back, or each open would use up one */
+        if (status != GYRE_OK) {
+            return status;
+        }
+    }
+    status = await_forget_logs(db, recovery);
+    if (status != GYRE_OK) {
+        return status;
     }
     status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
                          recovery->slot_exists, sequence_next);

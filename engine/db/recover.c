@@ -108,13 +108,14 @@ apply_add_log(gyre_db *db, struct gy_recovery *recovery, uint64_t number, uint32
             return corrupt_edit(db, "has two logs in one slot, the second is", number);
         }
     }
-    recovery->logs[count] = (struct gy_wal_log){.number = number, .slot = slot};
+    recovery->logs[count] = (struct gy_wal_log){
+        .number = number, .slot = slot, .sequence_first = UINT64_MAX}; /* until it is read */
     recovery->log_count++;
     return GYRE_OK;
 }
 
-static void
-drop_logs(struct gy_recovery *recovery, uint64_t log_min)
+void
+gy_recovery_drop_logs(struct gy_recovery *recovery, uint64_t log_min)
 {
     uint32_t drop = 0;
 
@@ -154,7 +155,7 @@ apply_edit(void *arg, const struct gy_edit *edit)
     case GY_EDIT_FLUSHED:
         db->flushed_sequence = gy_max_u64(db->flushed_sequence, edit->u.flushed.sequence);
         db->log_min = gy_max_u64(db->log_min, edit->u.flushed.log_min);
-        drop_logs(recovery, db->log_min);
+        gy_recovery_drop_logs(recovery, db->log_min);
         return GYRE_OK;
     case GY_EDIT_STAGE:
         memcpy(db->stage_id, edit->u.stage.id, sizeof(db->stage_id));
@@ -310,6 +311,9 @@ await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader
     }
     if (status == GYRE_OK) {
         log->sequence_first = start.sequence_first;
+        if (!db->read_only) {
+            db->wal.logs[index].sequence_first = start.sequence_first; /* a flush meanwhile goes by it */
+        }
         status = gy_wal_await_read(reader, &file, log->number, end, &result);
     }
     if (status == GYRE_OK && result.clean) {
@@ -403,7 +407,7 @@ replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *re
         return GYRE_OK; /* it had reached the log */
     }
     status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
-                                   group->sequence_first, &record_count, &sequence_last);
+                                   group->part_offset, group->sequence_first, &record_count, &sequence_last);
     if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
         status = note_staged(db, recovery, reader, group, record_count, sequence_last);
     }

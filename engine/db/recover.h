@@ -23,6 +23,9 @@ struct gy_recovery {
     bool store_seen;               /* a STORE edit has come */
 };
 
+/* Forget logs that the manifest does not need any more. */
+void gy_recovery_drop_logs(struct gy_recovery *recovery, uint64_t log_min);
+
 /* manifest -> version and list of logs. NOT_FOUND: no CURRENT. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
                                                                  struct gy_recovery *recovery);

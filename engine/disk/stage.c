@@ -56,7 +56,7 @@ gy_stage_buffer(const struct gy_stage_area *area, uint32_t index)
 
 void
 gy_stage_open_group(struct gy_stage_area *area, uint32_t index, uint64_t sequence_first,
-                    uint8_t flags)
+                    uint8_t flags, uint64_t part_offset)
 {
     uint8_t *at = descriptor(area, index);
 
@@ -65,6 +65,7 @@ gy_stage_open_group(struct gy_stage_area *area, uint32_t index, uint64_t sequenc
     gy_put_u32(at + 24, 0);
     at[28] = flags;
     gy_put_u64(at + 32, sequence_first - 1);
+    gy_put_u64(at + 40, part_offset);
     KEEP_ORDER();
     store_u64(at, area->order_next++);
 }
@@ -126,7 +127,8 @@ gy_stage_read(const void *base, uint64_t size, uint64_t store_id,
         const uint8_t *at = bytes + DESCRIPTOR_SIZE * (i + 1);
         const uint64_t committed = gy_get_u64(at + 16);
         struct gy_staged_group group = {
-            .order = gy_get_u64(at), .sequence_first = gy_get_u64(at + 8), .flags = at[28]};
+            .order = gy_get_u64(at), .sequence_first = gy_get_u64(at + 8), .flags = at[28],
+            .part_offset = gy_get_u64(at + 40)};
 
         if (group.order == 0 || committed == 0) {
             continue;

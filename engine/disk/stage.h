@@ -15,6 +15,7 @@
  *            24  4  record_count
  *            28  1  flags           GY_FRAME_PART, FIRST, LAST
  *            32  8  sequence_last
+ *            40  8  part_offset     GY_FRAME_PART: offset of this part in its commit
  * Order of stores: payload, then record_count and sequence_last, then committed; `order` last when a group is opened and first
  * (to 0) when it is freed. A process that dies between two of them leaves the state before. record_count and sequence_last may
  * be ahead of `committed`: the reader counts for itself.
@@ -47,7 +48,7 @@ gy_stage_size(uint32_t count, uint32_t buffer_size)
 void gy_stage_format(struct gy_stage_area *area, uint64_t store_id);
 uint8_t *gy_stage_buffer(const struct gy_stage_area *area, uint32_t index);
 void gy_stage_open_group(struct gy_stage_area *area, uint32_t index, uint64_t sequence_first,
-                         uint8_t flags);
+                         uint8_t flags, uint64_t part_offset);
 void gy_stage_commit(struct gy_stage_area *area, uint32_t index, uint64_t committed,
                      uint32_t record_count, uint64_t sequence_last);
 void gy_stage_free_group(struct gy_stage_area *area, uint32_t index);
@@ -58,6 +59,7 @@ struct gy_staged_group {
     uint64_t sequence_first;
     struct gyre_slice payload;
     uint8_t flags;
+    uint64_t part_offset;
 };
 
 /* The groups of an area in their order. CORRUPT or UNSUPPORTED when the area is not ours or makes no sense. */

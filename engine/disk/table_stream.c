@@ -40,7 +40,7 @@ make_span(struct gy_table_set *set)
     return span;
 }
 
-/* Wait for the read of a span; one that failed or came short becomes empty (R1). */
+/* Wait for the read of a span; what did not come is not in it (R1). */
 GY_SUSPENDS static void
 await_span(struct gy_table_stream *stream, struct gy_table_span *span)
 {
@@ -54,8 +54,10 @@ await_span(struct gy_table_stream *stream, struct gy_table_span *span)
     gy_loop_await_done(loop, &span->req);
     span->req.waiter = NULL;
     span->in_flight = false;
-    if (span->req.result < 0 || (uint32_t)span->req.result < span->size) {
+    if (span->req.result < 0) {
         span->size = 0;
+    } else if ((uint32_t)span->req.result < span->size) {
+        span->size = (uint32_t)span->req.result;
     }
 }
 

@@ -90,7 +90,7 @@ close_group(struct gy_wal *wal)
 
 /* NULL: all buffers, or all places in the ring, are in use. */
 static struct gy_wal_group *
-start_group(struct gy_wal *wal, uint8_t flags)
+start_group(struct gy_wal *wal, uint8_t flags, uint64_t part_offset)
 {
     struct gy_wal_group *group;
     uint32_t index;
@@ -107,13 +107,14 @@ start_group(struct gy_wal *wal, uint8_t flags)
     group->index = index;
     group->buffer = gy_stage_buffer(&wal->stage, index);
     group->flags = flags;
+    group->part_offset = part_offset;
     group->sequence_first = wal->sequence_next;
     group->sequence_last = wal->sequence_next - 1;
     group->opened_ns = gy_loop_now(wal->config.loop);
     gy_waitq_init(&group->waiters);
     wal->group_tail++;
     wal->pending_bytes += GY_FRAME_HEADER_SIZE;
-    gy_stage_open_group(&wal->stage, index, group->sequence_first, flags);
+    gy_stage_open_group(&wal->stage, index, group->sequence_first, flags, part_offset);
     gy_wal_kick(wal); /* it has to watch the group's age */
     return group;
 }
@@ -249,7 +250,7 @@ make_room(struct gy_wal *wal, uint32_t need)
         return false;
     }
     close_group(wal);
-    return start_group(wal, 0) != NULL;
+    return start_group(wal, 0, 0) != NULL;
 }
 
 /* Is there log space for `size` more bytes, so that what is staged can be written? A commit is refused before it is staged when the
@@ -380,12 +381,13 @@ gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit)
 
 /* One part of a large commit into a group of its own. */
 static GY_SUSPENDS gyre_status
-await_part(struct gy_wal *wal, struct gyre_slice part, uint8_t flags, struct gy_wal_group **ret_group)
+await_part(struct gy_wal *wal, struct gyre_slice part, uint8_t flags, uint64_t part_offset,
+           struct gy_wal_group **ret_group)
 {
     struct gy_wal_group *group;
 
     close_group(wal);
-    while ((group = start_group(wal, flags)) == NULL) {
+    while ((group = start_group(wal, flags, part_offset)) == NULL) {
         if (wal->poison != GYRE_OK) {
             return refusal(wal);
         }
@@ -411,7 +413,7 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
         const uint8_t flags = (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) |
                                         (last ? GY_FRAME_LAST : 0));
         const gyre_status status = await_part(
-            wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, &group);
+            wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, at, &group);
 
         if (status != GYRE_OK) {
             return status; /* poisoned: its parts are a torn tail */

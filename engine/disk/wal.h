@@ -60,6 +60,7 @@ struct gy_wal_group {
     uint64_t offset;         /* in its log, once sealed */
     uint32_t span;
     uint32_t written;        /* bytes of span, when a transfer came back short */
+    uint64_t part_offset;    /* of a part in its commit */
     uint64_t whole_span;     /* first part of a large commit: what all its frames take, so that no commit is
                                 split over two logs */
     struct gy_req req;

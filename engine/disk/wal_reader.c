@@ -92,16 +92,20 @@ deliver(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
 
 static gyre_status
 add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
-         struct gyre_slice payload, uint8_t flags, uint64_t sequence_first)
+         struct gyre_slice payload, uint8_t flags, uint64_t part_offset, uint64_t sequence_first)
 {
     struct gy_sched *sched = &reader->loop->sched;
 
-    if ((flags & GY_FRAME_FIRST) != 0) {
+    if ((flags & GY_FRAME_FIRST) != 0 &&
+        (reader->part_sequence != sequence_first || reader->part_size == 0)) {
         reader->part_size = 0;
         reader->part_sequence = sequence_first;
     }
-    if (reader->part_sequence != sequence_first ||
-        ((flags & GY_FRAME_FIRST) == 0 && reader->part_size == 0)) {
+    if (reader->part_sequence == sequence_first && part_offset < reader->part_size &&
+        payload.size <= reader->part_size - part_offset) {
+        return GYRE_OK; /* it came before: from the log and from staging */
+    }
+    if (reader->part_sequence != sequence_first || part_offset != reader->part_size) {
         return gy_fail_at(sched, GYRE_CORRUPT, file_name, offset, 0,
                           "a part of a commit whose beginning is missing; run 'gyre salvage'");
     }
@@ -154,8 +158,8 @@ deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset
 
 gyre_status
 gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
-                      struct gyre_slice payload, uint8_t flags, uint64_t sequence_first,
-                      uint32_t *ret_record_count, uint64_t *ret_sequence_last)
+                      struct gyre_slice payload, uint8_t flags, uint64_t part_offset,
+                      uint64_t sequence_first, uint32_t *ret_record_count, uint64_t *ret_sequence_last)
 {
     uint64_t sequence = sequence_first;
     gyre_status status = GYRE_OK;
@@ -169,7 +173,7 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
                           (unsigned long long)reader->sequence_next);
     }
     if ((flags & GY_FRAME_PART) != 0) {
-        status = add_part(reader, file_name, offset, payload, flags, sequence_first);
+        status = add_part(reader, file_name, offset, payload, flags, part_offset, sequence_first);
         if (status == GYRE_OK && (flags & GY_FRAME_LAST) != 0) {
             const struct gyre_slice whole = gyre_slice(reader->part, reader->part_size);
 
@@ -283,6 +287,7 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
                               "a log that begins before its predecessor ends");
         }
         reader->sequence_next = frame->sequence_first;
+        reader->part_size = 0; /* no commit goes over two logs */
         return GYRE_OK;
     }
     if (frame->kind == GY_FRAME_LOG_END) {
@@ -298,7 +303,8 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
                           "a frame that does not belong into a log");
     }
     status = gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags,
-                                   frame->sequence_first, &record_count, &sequence_last);
+                                   frame->previous, frame->sequence_first, &record_count,
+                                   &sequence_last);
     if (status == GYRE_OK &&
         (record_count != frame->record_count || sequence_last != frame->sequence_last)) {
         status = gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,

@@ -7,7 +7,8 @@
  *       already (its durable_offset lies behind it): then CORRUPT. Dropped bytes are counted.
  *   X4  Sequences go on without a gap inside a log: CORRUPT else. A log's start frame may leave numbers out (they
  *       belonged to commits that a power cut took), never go back.
- *   X5  A commit in parts is delivered when its LAST part is there, in a later log or in staging too. Parts
+ *   X5  A commit in parts is delivered when its LAST part is there, in the same log or in staging (a part
+ *       may be in both: its offset in the commit tells). Parts
  *       without it are dropped when another commit follows.
  */
 #ifndef GY_WAL_READER_H
@@ -65,7 +66,8 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
 /* Deliver commits of one payload (of a frame, or left in staging): X4, X5. */
 gyre_status gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name,
                                   uint64_t offset, struct gyre_slice payload, uint8_t flags,
-                                  uint64_t sequence_first, uint32_t *ret_record_count,
+                                  uint64_t part_offset, uint64_t sequence_first,
+                                  uint32_t *ret_record_count,
                                   uint64_t *ret_sequence_last);
 void gy_wal_reader_fini(struct gy_wal_reader *reader);
 

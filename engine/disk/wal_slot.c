@@ -421,7 +421,8 @@ await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
             .sequence_first = staged->sequence_first,
             .sequence_last = last ? staged->sequence_last : staged->sequence_first - 1,
             .durable_offset = *offset,
-            .file_number = log->number};
+            .file_number = log->number,
+            .previous = staged->large ? at : 0};
         const struct gy_frame_place place = {
             .store_id = wal->config.store_id, .file_number = log->number, .offset = *offset};
 

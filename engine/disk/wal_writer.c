@@ -221,7 +221,8 @@ seal(struct gy_wal *wal, struct gy_wal_group *group)
                                    .sequence_first = group->sequence_first,
                                    .sequence_last = group->sequence_last,
                                    .durable_offset = wal->durable_offset,
-                                   .file_number = log->number};
+                                   .file_number = log->number,
+                                   .previous = group->part_offset};
     const struct gy_frame_place place = {.store_id = wal->config.store_id,
                                          .file_number = log->number,
                                          .offset = wal->offset};
