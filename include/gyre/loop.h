@@ -38,10 +38,11 @@ struct gyre_loop_options {
     uint32_t struct_size;       /* sizeof(struct gyre_loop_options): the revision of this struct */
     uint32_t io_kind;           /* enum gyre_io_kind */
     uint64_t memory_limit;      /* bytes for everything: cache, memtables, stacks, buffers.
-                                   0 = 256 MiB; 8 MiB..1 TiB */
+                                   0 = 256 MiB; 16 MiB..1 TiB */
     uint32_t coroutines_max;    /* live at once; 0 = 4096; 16..1048576 */
     uint32_t in_flight_max;     /* requests at the device at once; 0 = 128; 4..4096 */
-    uint64_t cache_size;        /* bytes of the block cache; 0 = half of memory_limit; at least 1 MiB */
+    uint64_t cache_size;        /* bytes of the block cache; 0 = half of memory_limit (a quarter below
+                                   64 MiB); at least 1 MiB */
     gyre_log_fn log;            /* NULL = silent */
     void *log_arg;
     uint32_t flags;             /* GYRE_LOOP_* */
