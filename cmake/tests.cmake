@@ -40,6 +40,12 @@ foreach(kind unit sim)
     endforeach()
 endforeach()
 
+# gyre-bench is a program, not a library: what is tested of it is compiled into the test.
+if(TARGET test_bench_histogram)
+    target_sources(test_bench_histogram PRIVATE bench/gyre_bench/histogram.c)
+    target_link_libraries(test_bench_histogram PRIVATE m)
+endif()
+
 # Programs that are killed, and the scripts that kill them, which get the folder of the programs.
 file(GLOB crash_sources CONFIGURE_DEPENDS tests/crash/*.c)
 foreach(source ${crash_sources})
