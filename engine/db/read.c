@@ -173,9 +173,11 @@ await_tables(gyre_db *db, const struct gy_version *version, struct gyre_slice ke
     return GYRE_NOT_FOUND;
 }
 
-GY_SUSPENDS gyre_status
-gy_read_await_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
-                  const struct gy_read_moment *moment, struct gyre_value *ret_value)
+/* False: no memtable has the key. */
+static bool
+get_from_memtables(gyre_db *db, const struct gy_view *view, struct gyre_slice key,
+                   const struct gy_read_moment *moment, struct gyre_value *ret_value,
+                   gyre_status *ret_status)
 {
     struct gy_entry entry;
     bool found = gy_memtable_get(view->active, key, moment->sequence, &entry);
@@ -185,12 +187,80 @@ gy_read_await_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
     }
     if (found) {
         db->counters.memtable_hits++;
-        if (gy_tag_kind(entry.tag) != GY_KIND_PUT) {
-            return GYRE_NOT_FOUND;
-        }
-        return value_copy(db, entry.value, ret_value);
+        *ret_status = gy_tag_kind(entry.tag) != GY_KIND_PUT
+                          ? GYRE_NOT_FOUND
+                          : value_copy(db, entry.value, ret_value);
+    }
+    return found;
+}
+
+GY_SUSPENDS gyre_status
+gy_read_await_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
+                  const struct gy_read_moment *moment, struct gyre_value *ret_value)
+{
+    gyre_status status = GYRE_OK;
+
+    if (get_from_memtables(db, view, key, moment, ret_value, &status)) {
+        return status;
     }
     return await_tables(db, view->version, key, moment, ret_value);
+}
+
+enum try { TRY_UNKNOWN, TRY_ABSENT, TRY_DECIDED };
+
+static enum try
+try_table(gyre_db *db, struct gy_table *table, struct gyre_slice key, uint64_t hash,
+          const struct gy_read_moment *moment, struct gyre_value *ret_value, gyre_status *ret_status)
+{
+    struct gy_table_result result = {0};
+
+    if (!gy_table_try_get(table, key, hash, moment->sequence, moment->hint, false, &result)) {
+        return TRY_UNKNOWN;
+    }
+    if (!result.found) {
+        return TRY_ABSENT;
+    }
+    if (gy_tag_kind(result.tag) != GY_KIND_PUT) {
+        gy_cache_unpin(db->loop->cache, &result.pin);
+        *ret_status = GYRE_NOT_FOUND;
+    } else {
+        *ret_status = value_pin(db, &result, ret_value);
+    }
+    return TRY_DECIDED;
+}
+
+bool
+gy_read_try_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
+                const struct gy_read_moment *moment, struct gyre_value *ret_value,
+                gyre_status *ret_status)
+{
+    const struct gy_version *version = view->version;
+    enum try found = TRY_ABSENT;
+    uint64_t hash;
+
+    if (get_from_memtables(db, view, key, moment, ret_value, ret_status)) {
+        return true;
+    }
+    hash = gy_filter_hash(key);
+    for (uint32_t i = 0; found == TRY_ABSENT && i < version->levels[0].count; i++) {
+        struct gy_table *table = version->levels[0].tables[i];
+
+        if (gy_key_compare(key, table->meta.smallest) >= 0 &&
+            gy_key_compare(key, table->meta.largest) <= 0) {
+            found = try_table(db, table, key, hash, moment, ret_value, ret_status);
+        }
+    }
+    for (uint32_t level = 1; found == TRY_ABSENT && level < GY_LEVEL_COUNT; level++) {
+        struct gy_table *table = gy_version_locate(version, level, key);
+
+        if (table != NULL) {
+            found = try_table(db, table, key, hash, moment, ret_value, ret_status);
+        }
+    }
+    if (found == TRY_ABSENT) {
+        *ret_status = GYRE_NOT_FOUND;
+    }
+    return found != TRY_UNKNOWN;
 }
 
 struct get_call {

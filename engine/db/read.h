@@ -23,4 +23,10 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_read_await_get(gyre_db *db, struct gy_
                                                          const struct gy_read_moment *moment,
                                                          struct gyre_value *ret_value);
 
+/* The same as far as it goes without waiting: false when a block has to be read or a table opened; else true and the outcome
+ * in *ret_status. */
+bool gy_read_try_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
+                     const struct gy_read_moment *moment, struct gyre_value *ret_value,
+                     gyre_status *ret_status);
+
 #endif

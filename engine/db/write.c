@@ -170,6 +170,7 @@ await_commit_large(struct write_call *call, uint64_t *ret_sequence)
     }
     db->large_write = false;
     gy_waitq_wake_all(&db->room);
+    gy_waitq_wake_all(&db->installed); /* who waits for a flush could not freeze this memtable */
     return status;
 }
 
