@@ -149,10 +149,13 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
 GY_SUSPENDS gyre_status
 gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
 {
+    struct gy_co *co = sched_of(db)->current;
+    const enum gy_co_class klass = co->klass;
     gyre_status status;
 
     gy_version_ref(version);
     mark_inputs(job, true);
+    co->klass = GY_CLASS_BACKGROUND; /* also when a user asked for it: reads and writes come first */
     if (job->is_trivial_move) {
         status = await_move(db, job);
     } else {
@@ -160,6 +163,7 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
         status = await_rewrite(db, version, job);
         gy_mutex_unlock(&db->loop->compact_turn);
     }
+    co->klass = klass;
     mark_inputs(job, false);
     gy_version_unref(version);
     gy_db_kick(db);

@@ -154,6 +154,18 @@ earn(struct gy_pacer *pacer, uint64_t bytes)
     }
 }
 
+/* Has anybody read or logged since the last look? A quiet store lets compaction have the device. */
+static bool
+foreground_is_quiet(struct gy_pacer *pacer)
+{
+    const struct gy_io_stats *stats = &pacer->loop->stats;
+    const uint64_t count = stats->count[GY_IO_WAL] + stats->count[GY_IO_READ];
+    const bool is_quiet = count == pacer->foreground_count;
+
+    pacer->foreground_count = count;
+    return is_quiet;
+}
+
 GY_SUSPENDS void
 gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
 {
@@ -162,7 +174,7 @@ gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
     pacer->spent_bytes += bytes;
     earn(pacer, bytes);
     admit_waiting(pacer);
-    if (pacer->background_bytes_per_s == 0) {
+    if (pacer->background_bytes_per_s == 0 || foreground_is_quiet(pacer)) {
         return;
     }
     now_ns = gy_loop_now(pacer->loop);

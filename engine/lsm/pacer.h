@@ -15,7 +15,7 @@
  *       Writers are admitted in the order in which they came, each as soon as there is credit; nobody overtakes. A wait ends
  *       after GY_PACER_WAIT_NS_MAX in any case, so a put stays below 50 ms when the device stops for a while.
  *   G3  gy_pacer_await_spend (compaction) never waits while pressure is above 0; at pressure 0 it keeps to
- *       background_bytes_per_s when that is set.
+ *       background_bytes_per_s when that is set and somebody has read or logged since it last looked.
  *   G4  Credit is what work has bought, less what writers used. The one at the front goes when it is above 0 and may
  *       take it below, so a large write pays after the fact and those behind it wait; it stays within
  *       -GY_PACER_CREDIT_MAX..GY_PACER_CREDIT_MAX, so idle writers save up no burst and time-outs no endless debt.
@@ -38,6 +38,7 @@ struct gy_pacer {
     uint64_t work_remainder;      /* work that has not made a whole byte of credit yet, in 1/1024 bytes */
     uint64_t background_bytes_per_s; /* 0 = unlimited */
     uint64_t spend_ready_ns;      /* G3: when the next bytes may be spent */
+    uint64_t foreground_count;    /* reads and log requests at the last look (G3) */
     struct gy_list writers;       /* waiting, first come first */
     uint64_t stall_count;
     uint64_t stall_ns;
