@@ -42,7 +42,7 @@ histogram_bucket_middle(uint32_t bucket)
     if (bucket < 2u << HISTOGRAM_SUB_BITS) {
         return bucket;
     }
-    /* Buckets of shift s are numbers (s + 1) << SUB_BITS and up: value >> s has its top bit there. */
+    /* Buckets of shift s are numbers (s + 1) << SUB_BITS and up: value >> s has its top bit. */
     shift = (bucket >> HISTOGRAM_SUB_BITS) - 1u;
     low = (uint64_t)(bucket - (shift << HISTOGRAM_SUB_BITS)) << shift;
     return low + ((1ull << shift) >> 1);

@@ -1,4 +1,4 @@
-/* report_json.c - a run as one JSON object. Names are a contract with scripts, see gyre-bench(1). */
+/* report_json.c - a run as one JSON object. Its names are a contract, see gyre-bench(1). */
 #include "bench/gyre_bench/report.h"
 
 #include <inttypes.h>

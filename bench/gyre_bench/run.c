@@ -10,7 +10,7 @@
 #include "bench/gyre_bench/worker.h"
 
 #define PROGRESS_NS 500000000ull
-/* Signals are seen after each call; the clock is compared anyway, so looking often costs nothing. */
+/* How often to look. Signals are seen after each call without that. */
 #define LOOK_NS 50000000ull
 
 /* ---- Progress on the terminal ---- */

@@ -60,7 +60,7 @@ void run_free(struct run *run);
 /* Run `ops` operations or, with duration_ns, for that long. Results are those of this phase. */
 void run_phase(struct run *run, uint64_t ops, uint64_t duration_ns);
 
-/* Wait until no compaction is due. False: interrupted or failed, and a coroutine is still waiting. */
+/* Wait until no compaction is due. False: interrupted (a coroutine still waits), or failed. */
 bool run_settle(struct run *run);
 
 #endif
