@@ -112,7 +112,8 @@ add_output(struct gy_job_run *run, const struct gy_table_meta *meta)
 
 /* ---- Outputs ---- */
 
-/* What the next output will come to: the share of the entries that are still to come, at most one table. */
+/* What the next output will come to: the share of the entries that are still to come, at most one table; and a little
+ * more, since blocks that were too few have to be reserved while the writer waits. */
 static uint64_t
 expected_size(const struct gy_job_run *run)
 {
@@ -120,7 +121,7 @@ expected_size(const struct gy_job_run *run)
     const uint64_t each = run->size_expected / gy_max_u64(run->entries_expected, 1) + 1;
     const uint64_t size_max = run->output_size_max + run->output_size_max / 16;
 
-    return left > size_max / each ? size_max : left * each;
+    return left > size_max / each ? size_max : left * each + left * each / 16 + 4 * GY_PAGE;
 }
 
 static GY_SUSPENDS gyre_status

@@ -354,6 +354,7 @@ pacer_saves_up_no_burst(void **state)
 struct spender {
     struct rig *rig;
     uint64_t bytes;
+    bool is_alone; /* nobody reads or logs meanwhile */
     uint64_t end_ns;
 };
 
@@ -364,13 +365,15 @@ spender_main(void *arg)
 
     gy_in_coroutine();
     for (uint64_t done = 0; done < spender->bytes; done += WORK_BYTES) {
+        spender->rig->loop.stats.count[GY_IO_READ] += spender->is_alone ? 0 : 1;
         gy_pacer_await_spend(&spender->rig->pacer, WORK_BYTES);
     }
     spender->end_ns = gy_loop_now(&spender->rig->loop);
 }
 
-/* Goal:   background keeps to its rate while nobody waits for it, and never waits when somebody does (G3).
- * Method: 100 MiB at 50 MiB/s without pressure; the same with; pressure that comes up half-way. */
+/* Goal:   background keeps to its rate beside users while no writer waits for it, and to none when one does, or when it has
+ *         the device to itself (G3).
+ * Method: 100 MiB at 50 MiB/s without pressure; the same with; pressure that comes up half-way; no users. */
 static void
 pacer_holds_background_to_its_rate_only_without_pressure(void **state)
 {
@@ -404,6 +407,15 @@ pacer_holds_background_to_its_rate_only_without_pressure(void **state)
     run_for(rig, 20 * GY_NS_PER_MS);
     assert_in_range(spender.end_ns - start_ns, GY_NS_PER_S, GY_NS_PER_S + 10 * GY_NS_PER_MS);
     assert_int_equal(rig->pacer.spent_bytes, 300 * GY_MIB);
+
+    gy_pacer_set_pressure(&rig->pacer, 0);
+    start_ns = rig->fake.now_ns;
+    spender.is_alone = true;
+    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main,
+                              &spender, NULL),
+                     GYRE_OK);
+    run_for(rig, 50 * GY_NS_PER_MS);
+    assert_in_range(spender.end_ns - start_ns, 0, 20 * GY_NS_PER_MS);
     rig_free(rig);
 }
 
