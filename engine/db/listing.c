@@ -1,11 +1,10 @@
 /* listing.c - see listing.h. */
 #include "engine/db/listing.h"
 
-#include <stdlib.h>
-
 #include "engine/disk/names.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/sort.h"
 
 #include "io/base/ban.h"
 
@@ -90,22 +89,6 @@ gy_listing_fini(struct gy_listing *listing)
     gy_heap_free(&listing->db->loop->io.heap, listing->manifests);
 }
 
-static int
-compare_numbers(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a;
-    const uint64_t y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static bool
-has_number(const uint64_t *sorted, uint64_t count, uint64_t number)
-{
-    return count > 0 &&
-           bsearch(&number, sorted, (size_t)count, sizeof(uint64_t), compare_numbers) != NULL;
-}
-
 /* The numbers of all tables of the version, ascending. NULL: no memory. */
 static uint64_t *
 version_numbers(gyre_db *db)
@@ -122,7 +105,7 @@ version_numbers(gyre_db *db)
         }
     }
     if (numbers != NULL) {
-        qsort(numbers, (size_t)count, sizeof(uint64_t), compare_numbers);
+        gy_sort_u64(numbers, (size_t)count);
     }
     return numbers;
 }
@@ -139,9 +122,9 @@ gy_listing_check_tables(gyre_db *db, struct gy_listing *listing)
     if (numbers == NULL) {
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to open a store");
     }
-    qsort(listing->orphans, listing->orphan_count, sizeof(uint64_t), compare_numbers);
+    gy_sort_u64(listing->orphans, listing->orphan_count);
     for (uint64_t i = 0; status == GYRE_OK && i < count; i++) {
-        if (!has_number(listing->orphans, listing->orphan_count, numbers[i])) {
+        if (!gy_sorted_has(listing->orphans, listing->orphan_count, numbers[i])) {
             char name[GY_NAME_MAX];
 
             gy_name_table(name, numbers[i]);
@@ -150,7 +133,7 @@ gy_listing_check_tables(gyre_db *db, struct gy_listing *listing)
         }
     }
     for (uint32_t i = 0; i < listing->orphan_count; i++) {
-        if (!has_number(numbers, count, listing->orphans[i])) {
+        if (!gy_sorted_has(numbers, (size_t)count, listing->orphans[i])) {
             listing->orphans[kept++] = listing->orphans[i];
         }
     }
