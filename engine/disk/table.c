@@ -154,6 +154,14 @@ detach(struct gy_table *table, bool forget)
 }
 
 void
+gy_table_set_trim(struct gy_table_set *set, uint32_t open_max)
+{
+    while (set->open_count > open_max && !gy_list_is_empty(&set->lru)) {
+        detach(gy_container_of(set->lru.next, struct gy_table, lru), false);
+    }
+}
+
+void
 gy_table_set_await_close_all(struct gy_table_set *set)
 {
     struct gy_sched *sched;
@@ -163,9 +171,7 @@ gy_table_set_await_close_all(struct gy_table_set *set)
     }
     sched = &set->loop->sched;
     for (;;) {
-        while (!gy_list_is_empty(&set->lru)) {
-            detach(gy_container_of(set->lru.next, struct gy_table, lru), false);
-        }
+        gy_table_set_trim(set, 0);
         gy_table_set_kick(set);
         if (set->closer != NULL) {
             gy_waitq_await(sched, &set->closer_done);
@@ -442,9 +448,7 @@ await_open(struct gy_table *table)
     struct gy_table_open *open;
     gyre_status st;
 
-    while (set->open_count >= set->open_max && !gy_list_is_empty(&set->lru)) {
-        detach(gy_container_of(set->lru.next, struct gy_table, lru), false);
-    }
+    gy_table_set_trim(set, set->open_max - (set->open_max != 0)); /* room for one more */
     open = gy_heap_zalloc(&set->loop->heap, sizeof(*open), GY_MEM_TABLE);
     if (open == NULL) {
         return gy_fail(&set->loop->sched, GYRE_NO_MEMORY, "no memory to open a table");

@@ -32,6 +32,9 @@ gy_table_await_enter(struct gy_table *table)
     return gy_table_await_enter_slow(table);
 }
 
+/* Close what has not been used for longest while more are open than the limit says. */
+void gy_table_set_trim(struct gy_table_set *set, uint32_t open_max);
+
 static inline void
 gy_table_leave(struct gy_table *table)
 {
@@ -39,6 +42,9 @@ gy_table_leave(struct gy_table *table)
     table->users--;
     if (table->users == 0) {
         gy_list_push_back(&table->set->lru, &table->lru);
+        if (gy_unlikely(table->set->open_count > table->set->open_max)) {
+            gy_table_set_trim(table->set, table->set->open_max);
+        }
     }
 }
 
