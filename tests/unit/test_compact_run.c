@@ -375,6 +375,29 @@ run_newer_level0(void *arg)
 }
 
 static void
+run_sequence(void *arg)
+{
+    struct test *test = arg;
+    struct gy_compact_job job;
+    const struct gy_table_meta *meta;
+
+    gy_in_coroutine();
+    /* In the last level, but something older is left outside: the sequence still tells which one counts. */
+    lsm_rig_await_place(&test->rig, one_entry(test, "m", 1, GY_KIND_PUT), 3);
+    lsm_rig_await_place(&test->rig, one_entry(test, "m", 10, GY_KIND_PUT), 0);
+    job = job_of(test, 0, 5);
+    assert_int_equal(lsm_rig_await_job(&test->rig, &job, NULL, 0), GYRE_OK);
+    meta = &test->rig.version->levels[5].tables[0]->meta;
+    assert_int_equal(meta->sequence_min, 10);
+    /* Alone in the last level it says nothing more (J4). */
+    job = job_of(test, 3, 5);
+    assert_int_equal(lsm_rig_await_job(&test->rig, &job, NULL, 0), GYRE_OK);
+    meta = &test->rig.version->levels[5].tables[0]->meta;
+    assert_int_equal(meta->sequence_max, 0);
+    assert_int_equal(meta->entry_count, 1);
+}
+
+static void
 run_snapshot(void *arg)
 {
     static const uint64_t early[] = {5};
@@ -400,13 +423,13 @@ run_snapshot(void *arg)
 }
 
 /* Goal:   a tombstone stays as long as something older of its key lies anywhere outside the job, or a snapshot needs it;
- *         and goes as soon as neither is so.
+ *         and goes as soon as neither is so (J2). The same for sequences in the last level (J4).
  * Method: each place where the older value can hide, by hand. */
 static void
 compact_run_drops_tombstones_only_when_nothing_older_is_left(void **state)
 {
     static void (*const cases[])(void *arg) = {run_deeper, run_skipped, run_level0,
-                                               run_newer_level0, run_snapshot};
+                                               run_newer_level0, run_sequence, run_snapshot};
     (void)state;
 
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
