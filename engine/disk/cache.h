@@ -11,9 +11,10 @@
  *   B3  Single flight: coroutines that want a block that is being read wait for that read; a failed read is
  *       told to all of them, and the next one tries again.
  *   B4  A pinned frame is not evicted. Partitions outrank data; blocks that a scan brought leave first: they
- *       take turns in an eighth of the frames. Replacement is CLOCK with small counters: data enters with 1,
- *       a partition with 3 (either with 0 when a scan brought it), a hit adds 1 up to 3; the hand takes 1 off. Whole slabs move
- *       between frame sizes when the mix changes.
+ *       take turns in an eighth of the frames. Replacement is CLOCK with small counters: data enters with 0,
+ *       a partition with 3 (with 0 when a scan brought it), a hit adds 1 up to 3; the hand takes 1 off. (Data
+ *       that enters with 1 only makes the hand go round twice as fast, and what is used once per turn of the
+ *       cache then decays: measured.) Whole slabs move between frame sizes when the mix changes.
  *   B5  When every frame is pinned, a block is read into heap memory (counted as GY_MEM_CALL) and freed at
  *       unpin. When that fails too: NO_MEMORY.
  *   B6  The table of contents, frame headers and slabs come out of the capacity given at make; slabs are taken

@@ -440,7 +440,7 @@ gy_frame_publish(struct gy_cache *cache, struct gy_cache_frame *frame, enum gy_c
     gy_assert(frame->state == GY_FRAME_HELD && frame->pins != 0);
     gy_assert_slow(gy_frame_find(cache, frame->cache_id, frame->offset) == NULL);
     enter_table(cache, frame);
-    frame->counter = hint != GY_CACHE_NORMAL ? 0 : frame->kind == GY_BLOCK_PARTITION ? COUNTER_MAX : 1;
+    frame->counter = hint == GY_CACHE_NORMAL && frame->kind == GY_BLOCK_PARTITION ? COUNTER_MAX : 0;
     frame->drop = hint == GY_CACHE_NO_FILL;
     if (hint != GY_CACHE_SCAN) {
         return;
