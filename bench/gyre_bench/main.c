@@ -129,12 +129,10 @@ open_store(struct bench *bench)
 
 /* The note of earlier fills says what --num and sizes are, when they are not given. */
 static int
-learn_keys(struct bench *bench)
+read_note(struct bench *bench)
 {
-    struct settings *s = &bench->settings;
+    const gyre_status status = note_read(bench->db, &bench->note);
     struct fill last = {.num = 0};
-    int code;
-    gyre_status status = note_read(bench->db, &bench->note);
 
     if (status != GYRE_OK && status != GYRE_NOT_FOUND) {
         return failed("reading the note of earlier fills", status, gyre_last_error(bench->loop));
@@ -142,10 +140,35 @@ learn_keys(struct bench *bench)
     if (status == GYRE_OK) {
         last = bench->note.fills[bench->note.fill_count - 1];
     }
-    code = settings_resolve(s, last.num, last.key_size, last.value_size);
-    if (code != GO_ON) {
-        return code;
+    return settings_resolve(&bench->settings, last.num, last.key_size, last.value_size);
+}
+
+/* A store that is to be made is not made for settings that are wrong. */
+static int
+open_all(struct bench *bench)
+{
+    int code = GO_ON;
+
+    if (!bench->settings.use_existing) {
+        code = settings_resolve(&bench->settings, 0, 0, 0);
     }
+    if (code == GO_ON) {
+        code = open_loop(bench);
+    }
+    if (code == GO_ON) {
+        code = open_store(bench);
+    }
+    if (code == GO_ON && bench->settings.use_existing) {
+        code = read_note(bench);
+    }
+    return code;
+}
+
+static int
+choose_keys(struct bench *bench)
+{
+    const struct settings *s = &bench->settings;
+
     bench->run.fill = (struct fill){.order = s->workload == WORKLOAD_FILLSEQ ? ORDER_SEQUENTIAL
                                              : s->unique                     ? ORDER_UNIQUE
                                                                              : ORDER_RANDOM,
@@ -290,12 +313,9 @@ main(int argc, char **argv)
         return code;
     }
     watch_signals();
-    code = open_loop(&bench);
+    code = open_all(&bench);
     if (code == GO_ON) {
-        code = open_store(&bench);
-    }
-    if (code == GO_ON) {
-        code = learn_keys(&bench);
+        code = choose_keys(&bench);
     }
     if (code == GO_ON) {
         code = run_workload(&bench);

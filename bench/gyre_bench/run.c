@@ -87,7 +87,7 @@ work(void *arg)
         const uint64_t now_ns = time_now_ns();
 
         if (worker->is_done) {
-            break; /* the end of a scan is no operation */
+            break;
         }
         if (status != GYRE_OK) {
             fail(run, status);

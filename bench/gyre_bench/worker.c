@@ -182,6 +182,7 @@ step_scan(struct worker *worker)
     }
     if (status == GYRE_NOT_FOUND) {
         worker->is_done = true;
+        run->op_next--; /* the end is no operation: another worker may have it */
         return GYRE_NOT_FOUND;
     }
     if (status == GYRE_OK) {
