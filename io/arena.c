@@ -11,6 +11,7 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 
+#define TOUCH_STEP (16u * GY_PAGE)
 #define BUFFERS_PER_CHUNK (GY_ARENA_CHUNK / GY_BUFFER_SIZE)
 _Static_assert(GY_ARENA_CHUNK % GY_BUFFER_SIZE == 0, "A3: buffers never cross a chunk");
 
@@ -38,7 +39,9 @@ range_map(size_t size)
     base += head;
     (void)madvise(base, size,
                   MADV_DONTFORK); /* a child must not see a copy that the device misses */
-    (void)madvise(base, size, MADV_HUGEPAGE); /* advice only */
+    /* No huge pages: clearing one is a single fault that holds the thread for 0.4 ms, behind a hypervisor that has to find
+     * the memory for 6 to 20 ms; small ones are touched a few at a time. */
+    (void)madvise(base, size, MADV_NOHUGEPAGE);
     return base;
 }
 
@@ -73,12 +76,12 @@ gy_arena_fini(struct gy_arena *arena)
         return; /* zeroed */
     }
     gy_assert(arena->free_buffer_count == arena->buffer_count); /* A3: all are back */
-    gy_assert(gy_waitq_is_empty(&arena->buffer_waiters));
+    gy_assert(gy_waitq_is_empty(&arena->buffer_waiters) && !arena->is_warming);
     world = arena->loop->world;
     if (arena->base != NULL) {
-        if (world->ops->arena_remove != NULL && arena->chunk_fresh != 0) {
+        if (world->ops->arena_remove != NULL && arena->chunk_ready != 0) {
             world->ops->arena_remove(world, arena->base,
-                                     (size_t)arena->chunk_fresh * GY_ARENA_CHUNK);
+                                     (size_t)arena->chunk_ready * GY_ARENA_CHUNK);
         }
         (void)munmap(arena->base, (size_t)arena->chunk_count * GY_ARENA_CHUNK);
     }
@@ -92,18 +95,63 @@ gy_arena_fini(struct gy_arena *arena)
     memset(arena, 0, sizeof(*arena));
 }
 
-/* First use: fault the pages in and offer them to the world. With huge pages that is one fault. */
+/* Fault `size` bytes of the next chunk in; offer it to the world once all of it is. True: it is ready. */
+static bool
+make_ready(struct gy_arena *arena, uint32_t size)
+{
+    struct gy_world *world = arena->loop->world;
+    uint8_t *chunk = arena->base + (size_t)arena->chunk_ready * GY_ARENA_CHUNK;
+
+    for (; size > 0 && arena->touched < GY_ARENA_CHUNK; size -= GY_PAGE) {
+        ((volatile uint8_t *)chunk)[arena->touched] = 0;
+        arena->touched += GY_PAGE;
+    }
+    if (arena->touched < GY_ARENA_CHUNK) {
+        return false;
+    }
+    arena->touched = 0;
+    arena->chunk_ready++;
+    world->ops->arena_add(world, chunk, GY_ARENA_CHUNK);
+    return true;
+}
+
+/* What is made ready is not charged before it is handed out: only what the limit has room for. */
+static bool
+wants_more(const struct gy_arena *arena)
+{
+    const struct gy_heap *heap = &arena->loop->heap;
+    const uint32_t ahead = arena->chunk_ready - arena->chunk_fresh;
+
+    return arena->chunk_ready < arena->chunk_count && ahead < GY_ARENA_AHEAD &&
+           heap->limit - heap->used > (uint64_t)(ahead + 1) * GY_ARENA_CHUNK;
+}
+
+static void
+warm_main(void *arg)
+{
+    struct gy_arena *arena = arg;
+
+    gy_in_coroutine();
+    while (wants_more(arena)) {
+        (void)make_ready(arena, TOUCH_STEP);
+        gy_await_yield(&arena->loop->sched);
+    }
+    arena->is_warming = false;
+}
+
 static uint8_t *
 chunk_fresh(struct gy_arena *arena)
 {
-    struct gy_world *world = arena->loop->world;
     uint8_t *chunk = arena->base + (size_t)arena->chunk_fresh * GY_ARENA_CHUNK;
 
-    arena->chunk_fresh++;
-    for (size_t at = 0; at < GY_ARENA_CHUNK; at += GY_PAGE) {
-        ((volatile uint8_t *)chunk)[at] = 0;
+    if (arena->chunk_fresh == arena->chunk_ready) {
+        (void)make_ready(arena, GY_ARENA_CHUNK);
     }
-    world->ops->arena_add(world, chunk, GY_ARENA_CHUNK);
+    arena->chunk_fresh++;
+    if (!arena->is_warming && wants_more(arena)) {
+        arena->is_warming = gy_spawn(&arena->loop->sched, GY_CLASS_BACKGROUND, "arena", warm_main,
+                                     arena, NULL) == GYRE_OK; /* else the next one is made when it is needed */
+    }
     return chunk;
 }
 

@@ -1,9 +1,9 @@
 /* arena.h - the loop's page-aligned memory for I/O: chunks of GY_ARENA_CHUNK in one address range,
  * offered to the world for registration, and a pool of fixed-size transfer buffers cut from them.
  *
- *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK, huge pages where the kernel gives
- *       them); a chunk is charged to the heap when it is handed out and touched.
- *   A2  A chunk is offered to the world once, when it is first handed out; a request whose buffer
+ *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK); a chunk is charged to the heap when it is handed out and touched.
+ *   A2  A chunk is touched and offered to the world once. GY_ARENA_AHEAD chunks are made ready ahead by a coroutine of the
+ *       background, a few pages a slice; a request whose buffer
  *       lies in a registered chunk uses it without the caller knowing. A chunk that is put back
  *       keeps its pages (they may be registered) for the next taker.
  *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back:
@@ -15,12 +15,16 @@
 #include "io/loop.h"
 
 #define GY_BUFFER_SIZE (256u * 1024u)
+#define GY_ARENA_AHEAD 2u
 
 struct gy_arena {
     struct gy_loop *loop;
     uint8_t *base;
     uint32_t chunk_count;      /* in the range */
     uint32_t chunk_fresh;      /* chunks below this were handed out at least once */
+    uint32_t chunk_ready;      /* chunks below this are touched and offered to the world */
+    uint32_t touched;          /* bytes of the chunk after those */
+    bool is_warming;           /* the coroutine that makes them ready ahead is alive */
     uint32_t *free_chunks;     /* stack of returned ones */
     uint32_t free_count;
     uint8_t **free_buffers;    /* stack */

@@ -38,12 +38,19 @@ rig_make(uint64_t memory_limit, uint32_t chunk_count, uint32_t buffer_count_max)
     return rig;
 }
 
+/* Chunks are made ready ahead by a coroutine: let it end. */
 static void
-rig_free(struct rig *rig)
+rig_settle(struct rig *rig)
 {
     while (!gy_loop_is_idle(&rig->loop)) {
         (void)gy_loop_turn(&rig->loop, true, GY_NEVER);
     }
+}
+
+static void
+rig_free(struct rig *rig)
+{
+    rig_settle(rig);
     gy_arena_fini(&rig->arena);
     gy_arena_fini(&rig->arena); /* zeroed: nothing */
     gy_loop_fini(&rig->loop);
@@ -79,9 +86,31 @@ arena_chunks_are_charged_and_offered_once(void **state)
         assert_int_equal(rig->loop.heap.used_by_tag[GY_MEM_CACHE], 0);
         assert_int_equal(rig->fake.arena_add_count, COUNT);
     }
+    rig_settle(rig);
     gy_arena_fini(&rig->arena);
     assert_int_equal(rig->fake.arena_remove_count, 1);
     assert_int_equal(rig->fake.arena_removed_size, COUNT * (uint64_t)GY_ARENA_CHUNK);
+    rig_free(rig);
+}
+
+/* Goal:   A2: after one chunk was taken, GY_ARENA_AHEAD more are touched and offered by themselves, uncharged, and the next
+ *         take offers nothing at once. */
+static void
+arena_chunks_are_made_ready_ahead(void **state)
+{
+    struct rig *rig = rig_make(0, 8, 0);
+    void *chunks[2];
+    (void)state;
+
+    chunks[0] = gy_arena_chunk_get(&rig->arena, GY_MEM_CACHE);
+    assert_int_equal(rig->fake.arena_add_count, 1);
+    rig_settle(rig);
+    assert_int_equal(rig->fake.arena_add_count, 1 + GY_ARENA_AHEAD);
+    assert_int_equal(rig->loop.heap.used_by_tag[GY_MEM_CACHE], GY_ARENA_CHUNK);
+    chunks[1] = gy_arena_chunk_get(&rig->arena, GY_MEM_CACHE);
+    assert_int_equal(rig->fake.arena_add_count, 1 + GY_ARENA_AHEAD);
+    gy_arena_chunk_put(&rig->arena, chunks[0], GY_MEM_CACHE);
+    gy_arena_chunk_put(&rig->arena, chunks[1], GY_MEM_CACHE);
     rig_free(rig);
 }
 
@@ -242,6 +271,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_chunks_are_charged_and_offered_once),
+        cmocka_unit_test(arena_chunks_are_made_ready_ahead),
         cmocka_unit_test(arena_respects_the_memory_limit),
         cmocka_unit_test(arena_buffers_are_distinct_and_bounded),
         cmocka_unit_test(arena_await_buffer_waits_for_one_to_come_back),
