@@ -89,6 +89,9 @@ init_memory(gyre_loop *loop, const struct gyre_loop_options *o)
     }
     status = gy_cache_make(&loop->io, &loop->arena, o->cache_size, &loop->cache);
     if (status != GYRE_OK) {
+        while (!gy_loop_is_idle(&loop->io)) { /* chunks being made ready */
+            (void)gy_loop_turn(&loop->io, true, GY_NEVER);
+        }
         gy_arena_fini(&loop->arena);
         return status;
     }
