@@ -26,6 +26,10 @@ foreach(page ${man_pages})
     string(REGEX REPLACE ".*\\." "" section ${page})
     install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
+if(TARGET gyre_command)
+    install(FILES tools/completions/gyre
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/gyre)

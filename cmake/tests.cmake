@@ -1,5 +1,5 @@
 # Tests. A file is a test: tests/unit/test_x.c is the ctest `test_x`, tests/sim/sim_x.c is `sim_x`,
-# and so on. Labels: unit sim crash fuzz example check consume.
+# and so on. Labels: unit sim crash cli fuzz example check consume.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -58,6 +58,16 @@ foreach(script ${crash_scripts})
     add_test(NAME ${name} COMMAND bash ${script} ${PROJECT_BINARY_DIR})
     gyre_test_properties(${name} crash)
 endforeach()
+
+# The `gyre` command: a script gets its path.
+if(TARGET gyre_command)
+    file(GLOB cli_scripts CONFIGURE_DEPENDS tests/cli/test_*.sh)
+    foreach(script ${cli_scripts})
+        get_filename_component(name ${script} NAME_WE)
+        add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:gyre_command>)
+        gyre_test_properties(${name} cli)
+    endforeach()
+endif()
 
 # Fuzz targets. With GYRE_FUZZ libFuzzer drives them for a while; else a small main replays the
 # corpus and some thousand fixed mutations of it, so that every compiler and sanitizer sees them.
