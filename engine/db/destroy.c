@@ -49,7 +49,7 @@ await_lock(struct destroy_call *call)
                                     GY_OPEN_BUFFERED | GY_OPEN_CREATE | GY_OPEN_WRITE, GY_IO_META,
                                     &call->lock);
     }
-    return status != GYRE_OK ? status : gy_file_await_lock(io, &call->lock, false);
+    return status != GYRE_OK ? status : gy_store_await_lock(call->loop, &call->lock, false);
 }
 
 static GY_SUSPENDS gyre_status

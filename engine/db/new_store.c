@@ -43,6 +43,24 @@ gy_path_split(gyre_loop *loop, const char *path, struct gy_path *ret_path)
     return GYRE_OK;
 }
 
+/* ---- Locking ---- */
+
+/* The kernel gives up the lock of a killed process only when its last write has landed. */
+#define LOCK_WAIT_NS (500u * GY_NS_PER_MS)
+#define LOCK_STEP_NS (5u * GY_NS_PER_MS)
+
+GY_SUSPENDS gyre_status
+gy_store_await_lock(gyre_loop *loop, const struct gy_file *lock, bool shared)
+{
+    gyre_status status = gy_file_await_lock(&loop->io, lock, shared);
+
+    for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS; waited += LOCK_STEP_NS) {
+        gy_await_sleep(&loop->io.sched, LOCK_STEP_NS);
+        status = gy_file_await_lock(&loop->io, lock, shared);
+    }
+    return status;
+}
+
 /* ---- Removing ---- */
 
 #define REMOVE_BATCH 64u

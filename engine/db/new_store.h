@@ -1,4 +1,4 @@
-/* new_store.h - making a store's directory beside its final name, and taking a store's directory away.
+/* new_store.h - making a store's directory beside its final name, and taking a store's directory away; its lock.
  *
  * A checkpoint or a salvaged store is built in `<name>.tmp-<random>` and renamed when all of it is durable, so a crash never
  * leaves half a store under the name that was asked for.
@@ -38,6 +38,10 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_new_store_await_finish(struct gy_new_s
                                                                  struct gy_store_edits *state);
 /* Close what is open; an unfinished directory is removed with its files. The coroutine's error stays. */
 GY_SUSPENDS void gy_new_store_await_end(struct gy_new_store *store);
+
+/* Take the lock of an open LOCK file; waits a little for that of a process that was just killed. BUSY. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_store_await_lock(gyre_loop *loop,
+                                                           const struct gy_file *lock, bool shared);
 
 /* Remove the files of a store from `dir`, known by their names, and nothing else; LOCK last. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_store_await_remove_files(gyre_loop *loop,

@@ -7,8 +7,8 @@
 #include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "engine/db/listing.h"
+#include "engine/db/new_store.h"
 #include "engine/db/recover.h"
-#include "engine/db/store_edits.h"
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -17,14 +17,6 @@
 #include "io/base/ban.h"
 
 #define NUMBERS_AHEAD 16u /* a snapshot calls so many numbers used up, so that what a crash left half-made is never met again */
-
-/* The kernel gives up the lock of a killed process only when its last write has landed. */
-#define LOCK_WAIT_NS (500u * GY_NS_PER_MS)
-#define LOCK_STEP_NS (5u * GY_NS_PER_MS)
-
-/* In and out together, while somebody reads or writes and there is no debt: at 200 MB/s neither reads nor synced writes notice
- * compaction, unthrottled it doubles and triples their latency. */
-#define BACKGROUND_BYTES_PER_S (200u * 1000u * 1000u)
 
 struct open_call {
     gyre_loop *loop;
@@ -94,12 +86,7 @@ await_lock(gyre_db *db)
     if (status != GYRE_OK) {
         return status;
     }
-    status = gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
-    for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS; waited += LOCK_STEP_NS) {
-        gy_await_sleep(&db->loop->io.sched, LOCK_STEP_NS);
-        status = gy_file_await_lock(&db->loop->io, &db->lock, db->read_only);
-    }
-    return status;
+    return gy_store_await_lock(db->loop, &db->lock, db->read_only);
 }
 
 /* No CURRENT: nothing yet, half-made, foreign, or a store that has lost it. */
@@ -389,7 +376,6 @@ make_handle(gyre_loop *loop, const char *path, const struct gy_db_options *optio
     gy_waitq_init(&db->calls_done);
     gy_mutex_init(&db->install);
     gy_pacer_init(&db->pacer, &loop->io);
-    db->pacer.background_bytes_per_s = BACKGROUND_BYTES_PER_S;
     gy_rng_init(&db->rng, loop->io.world->ops->random(loop->io.world));
     gy_list_push_back(&loop->stores, &db->link);
     loop->store_count++;

@@ -54,7 +54,7 @@ await_frame(struct gy_wal_reader *reader, const struct gy_file *file, struct win
             uint64_t number, uint64_t offset, struct gy_frame *ret_frame, const uint8_t **ret_bytes,
             gyre_status *ret_status)
 {
-    const struct gy_frame_place place = {
+    struct gy_frame_place place = {
         .store_id = reader->store_id, .file_number = number, .offset = offset};
 
     *ret_status = await_fill(reader->loop, file, window, offset, GY_FRAME_SIZE_MAX);
@@ -62,6 +62,9 @@ await_frame(struct gy_wal_reader *reader, const struct gy_file *file, struct win
         return GY_FRAME_NONE;
     }
     *ret_bytes = window->bytes + (offset - window->start);
+    if (number == 0 && window->start + window->size - offset >= GY_FRAME_HEADER_SIZE) {
+        place.file_number = gy_get_u64(*ret_bytes + 48); /* its own: the checksum proves it */
+    }
     return gy_frame_open(*ret_bytes, (size_t)(window->start + window->size - offset), &place,
                          ret_frame);
 }
@@ -351,6 +354,104 @@ await_walk(struct gy_wal_reader *reader, const struct gy_file *file, struct wind
     return GYRE_OK;
 }
 
+/* ---- Salvage ---- */
+
+static void
+note_damage(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t offset)
+{
+    if (reader->damage != NULL) {
+        (void)gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, offset, 0,
+                         "a damaged part of a log");
+        reader->damage(reader->arg, gy_sched_error(&reader->loop->sched));
+    }
+}
+
+/* As await_walk, but a page where no good frame starts is passed over. It is damage only where a frame follows it, or
+ * where `end` says that one should. */
+static GY_SUSPENDS gyre_status
+await_walk_lenient(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
+                   uint64_t number, uint64_t end, struct gy_log_result *result)
+{
+    const uint64_t limit = gy_min_u64(end, window->file_size);
+    uint64_t gap = UINT64_MAX; /* where the damage began that `offset` is passing over */
+    uint64_t offset = 0;
+
+    while (offset < limit && !result->clean) {
+        struct gy_frame frame;
+        const uint8_t *bytes;
+        gyre_status status;
+
+        if (await_frame(reader, file, window, number, offset, &frame, &bytes, &status) !=
+            GY_FRAME_OK) {
+            if (status != GYRE_OK) {
+                return status;
+            }
+            gap = gy_min_u64(gap, offset);
+            offset += GY_PAGE;
+        } else {
+            if (gap != UINT64_MAX) {
+                note_damage(reader, file, gap);
+                gap = UINT64_MAX;
+            }
+            status = take_frame(reader, file, &frame, bytes, offset, result);
+            if (status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED) {
+                note_damage(reader, file, offset);
+            } else if (status != GYRE_OK) {
+                return status;
+            }
+            offset += gy_frame_span(frame.payload_size);
+            result->end = offset;
+        }
+        gy_await_turn(&reader->loop->sched);
+    }
+    if (gap != UINT64_MAX && end != GY_LOG_LAST) {
+        note_damage(reader, file, gap);
+    }
+    return GYRE_OK;
+}
+
+static bool
+is_blank_page(const struct window *window, uint64_t offset)
+{
+    const uint8_t *bytes = window->bytes + (offset - window->start);
+    const uint64_t size = gy_min_u64(GY_PAGE, window->start + window->size - offset);
+
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, (size_t)size - 1) == 0);
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t *ret_number,
+                  bool *ret_is_blank)
+{
+    struct gy_loop *loop = reader->loop;
+    struct window window = {0};
+    uint64_t number = 0;
+    bool is_blank = true;
+    gyre_status status = gy_file_await_size(loop, file, &window.file_size);
+
+    if (status != GYRE_OK) {
+        return status;
+    }
+    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    if (window.bytes == NULL) {
+        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
+    }
+    for (uint64_t at = 0; status == GYRE_OK && at < window.file_size; at += GY_PAGE) {
+        struct gy_frame frame;
+        const uint8_t *bytes;
+
+        if (await_frame(reader, file, &window, 0, at, &frame, &bytes, &status) == GY_FRAME_OK) {
+            number = gy_max_u64(number, frame.file_number);
+        }
+        is_blank = is_blank && (status != GYRE_OK || is_blank_page(&window, at));
+        gy_await_turn(&loop->sched);
+    }
+    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    *ret_is_blank = is_blank;
+    *ret_number = number;
+    return status != GYRE_OK ? status : number == 0 ? GYRE_NOT_FOUND : GYRE_OK;
+}
+
 GY_SUSPENDS gyre_status
 gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t number,
                   uint64_t end, struct gy_log_result *ret_result)
@@ -367,6 +468,10 @@ gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint
     if (window.bytes == NULL) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
+    if (reader->lenient) {
+        status = await_walk_lenient(reader, file, &window, number, end, &result);
+        goto out;
+    }
     status = await_walk(reader, file, &window, number, end, &result);
     if (status == GYRE_OK && end != GY_LOG_LAST && result.end != end) {
         status = gy_fail_at(&loop->sched, GYRE_CORRUPT, file->name, result.end, 0,
@@ -376,6 +481,7 @@ gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint
     if (status == GYRE_OK && end == GY_LOG_LAST && !result.clean) {
         status = await_judge_tail(reader, file, &window, number, result.end);
     }
+out:
     gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
     if (status == GYRE_OK) {
         *ret_result = result;

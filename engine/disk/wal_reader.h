@@ -27,6 +27,7 @@ struct gy_wal_reader {
                           uint32_t count);
     void *arg;
     bool lenient;                /* salvage: skip damage instead of failing; X2..X4 are not demanded */
+    void (*damage)(void *arg, const struct gyre_error *error); /* lenient: gets each damaged place; may be NULL */
     uint64_t sequence_next;      /* expected; set by each start frame */
     uint8_t *part;               /* a commit being put together */
     size_t part_size;            /* kept after LAST until the next frame: recovery writes it to the new log */
@@ -62,6 +63,12 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
                                                          const struct gy_file *file,
                                                          uint64_t number, uint64_t end,
                                                          struct gy_log_result *ret_result);
+
+/* Salvage, for a log whose beginning is damaged: the highest log number that any valid frame in `file` has. NOT_FOUND: there is
+ * no valid frame of this store. *ret_is_blank: the file holds nothing but zeros. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_find(struct gy_wal_reader *reader,
+                                                         const struct gy_file *file,
+                                                         uint64_t *ret_number, bool *ret_is_blank);
 
 /* Deliver commits of one payload (of a frame, or left in staging): X4, X5. */
 gyre_status gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name,
