@@ -262,15 +262,15 @@ has_log_room(const struct gy_wal *wal, uint64_t size)
     const uint64_t frame_overhead = size / wal->group_payload_max + 2;
     const uint64_t need = wal->pending_bytes + size + (groups + frame_overhead) * GY_PAGE;
 
-    if (gy_wal_log_end(wal) - wal->offset >= need) {
-        return true;
-    }
-    for (uint32_t i = 0; i < GY_WAL_SLOT_MAX; i++) {
+    uint64_t room = gy_wal_log_end(wal) - wal->offset;
+
+    for (uint32_t i = 0; room < need && i < GY_WAL_SLOT_MAX; i++) {
         if (wal->slot_ready[i]) {
-            return true;
+            /* A group that does not fit into what is left of this log leaves it. */
+            room += gy_sub_sat(gy_wal_log_end(wal) - GY_PAGE, wal->stage.buffer_size);
         }
     }
-    return false;
+    return room >= need;
 }
 
 bool
