@@ -88,7 +88,7 @@ struct gy_table_result {
     bool found;
     uint64_t tag;
     struct gyre_slice value; /* into pin */
-    struct gy_block_pin pin; /* held when found */
+    struct gy_block_pin pin; /* held when found, else zero: unpinning it is harmless */
 };
 
 /* The newest version of `key` with sequence <= `sequence` in this table; it may be a delete. `hash` =

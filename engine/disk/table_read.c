@@ -72,7 +72,6 @@ probe_data(struct gy_table *table, struct gy_block_pin *pin, struct gyre_slice k
     struct gy_block block;
     gyre_status st = gy_block_open(pin->data, pin->size, &block);
 
-    ret_result->found = false;
     if (st == GYRE_OK) {
         st = gy_block_get(&block, key, tag, &found);
     }
@@ -92,6 +91,7 @@ probe_data(struct gy_table *table, struct gy_block_pin *pin, struct gyre_slice k
         return gy_table_fail(table, st, offset, "a block does not decode");
     }
     table->set->stats.filter_false_positives += table->open->footer.bloom_bits != 0;
+    *ret_result = (struct gy_table_result){0};
     return GYRE_OK;
 }
 
