@@ -1,10 +1,12 @@
-/* micro_merge.c - entries per second of a merge over memtables, the in-memory part of scans and compaction.
+/* micro_merge.c - entries per second of a merge over memtables, the in-memory part of scans and
+ * compaction.
  *
  *     micro_merge [children] [entries of each]      default 4 and 250000
  *
- * Keys of 16 bytes, values of 100. `interleaved`: each child has random keys, so nearly every step changes the child; `runs`: each
- * child has runs of 64 keys, as levels have; `decimal`: interleaved, but the first 8 bytes of all keys are alike. `walk` is the same
- * memtables one after the other, without merging: what a merge adds is the difference.
+ * Keys of 16 bytes, values of 100. `interleaved`: each child has random keys, so nearly every
+ * step changes the child; `runs`: each child has runs of 64 keys, as levels have; `decimal`:
+ * interleaved, but the first 8 bytes of all keys are alike. `walk` is the same memtables one
+ * after the other, without merging: what a merge adds is the difference.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,9 +68,11 @@ make_memtable(enum kind kind, uint32_t child, uint32_t children, uint32_t count)
     must(memtable != NULL, "no memory");
     gy_rng_init(&rng, child);
     for (uint32_t i = 0; i < count; i++) {
-        /* RUNS: run r belongs to child r % children. Else the children take turns, at random for random keys. */
-        const uint64_t number = kind == RUNS ? ((uint64_t)(i / RUN) * children + child) * RUN + i % RUN
-                                             : (uint64_t)i * children + child;
+        /* RUNS: run r belongs to child r % children. Else the children take turns, at random for
+         * random keys. */
+        const uint64_t number = kind == RUNS
+                                    ? ((uint64_t)(i / RUN) * children + child) * RUN + i % RUN
+                                    : (uint64_t)i * children + child;
         char key[KEY_SIZE + 1];
 
         make_key(kind, &rng, number, key);

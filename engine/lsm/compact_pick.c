@@ -1,4 +1,5 @@
-/* compact_pick.c - leveled compaction: which tables to merge next. Pure: no I/O, no state but the version's.
+/* compact_pick.c - leveled compaction: which tables to merge next. Pure: no I/O, no state but
+ * the version's.
  *
  * Sizes are in bytes, scores and ratios in 1/1024. No decision uses floating point.
  */
@@ -11,7 +12,8 @@
 
 #define ONE 1024u /* score 1: at its target */
 
-/* A table that was passed over while this many files were made for each table of the store goes first (D2). */
+/* A table that was passed over while this many files were made for each table of the store goes
+ * first (D2). */
 #define STALE_RENEWALS 4u
 #define STALE_FILES_MIN 64u
 
@@ -245,9 +247,10 @@ hull_add(struct hull *hull, const struct gy_table *table)
     }
 }
 
-/* The oldest tables of level 0, at least `count_min`, into the base level (D2). Beyond that a table is taken while
- * level 0's part stays below job_bytes_max, or below what it is merged with: what is below is rewritten anyway, so
- * the more of level 0 goes along the cheaper each byte of it. */
+/* The oldest tables of level 0, at least `count_min`, into the base level (D2). Beyond that a
+ * table is taken while level 0's part stays below job_bytes_max, or below what it is merged
+ * with: what is below is rewritten anyway, so the more of level 0 goes along the cheaper each
+ * byte of it. */
 static void
 build_level0(const struct gy_version *version, const struct gy_compact_options *options,
              uint32_t base, uint32_t count_min, struct gy_compact_job *job)
@@ -296,8 +299,9 @@ try_move_level0(const struct gy_version *version, const struct gy_compact_option
 
 /* ---- Levels from 1 to above the bottom ---- */
 
-/* The table at `first` and, while the job stays small, its neighbours behind it: up to `end`, and no more than `bytes_max`
- * bytes of this level. Tables of the output level between them go along, since an output may span the gap (D3). */
+/* The table at `first` and, while the job stays small, its neighbours behind it: up to `end`,
+ * and no more than `bytes_max` bytes of this level. Tables of the output level between them go
+ * along, since an output may span the gap (D3). */
 static void
 build_level(const struct gy_version *version, const struct gy_compact_options *options,
             uint32_t level, uint32_t first, uint32_t end, uint64_t bytes_max,
@@ -502,8 +506,7 @@ gy_compact_pick_range(const struct gy_version *version, const struct gy_compact_
         return reach > 0;
     }
     first = from.data == NULL ? 0 : gy_version_lower_bound(version, level, from);
-    end = to.data == NULL ? version->levels[level].count
-                          : count_begun(&version->levels[level], to);
+    end = to.data == NULL ? version->levels[level].count : count_begun(&version->levels[level], to);
     if (first >= end) {
         return false;
     }

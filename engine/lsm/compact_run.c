@@ -21,7 +21,8 @@ make_level_child(struct gy_version *version, const struct gy_compact_job *job, u
                                 GY_CURSOR_COMPACT, GY_CACHE_NO_FILL, 0, ret_child);
 }
 
-/* Newer inputs first: where (key, tag) are equal, which only salvage can bring about, the newer one stays. */
+/* Newer inputs first: where (key, tag) are equal, which only salvage can bring about, the newer
+ * one stays. */
 static gyre_status
 make_children(struct gy_version *version, const struct gy_compact_job *job,
               struct gy_cursor *children[CHILDREN_MAX], uint32_t *count)

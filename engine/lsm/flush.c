@@ -9,19 +9,19 @@
 
 GY_SUSPENDS gyre_status
 gy_flush_await_run(const struct gy_job_context *context, struct gy_memtable *memtable,
-                   const uint64_t *snapshots, uint32_t snapshot_count,
-                   struct gy_job_result *result)
+                   const uint64_t *snapshots, uint32_t snapshot_count, struct gy_job_result *result)
 {
-    struct gy_job_run run = {.context = context,
-                             .snapshots = snapshots,
-                             .snapshot_count = snapshot_count,
-                             .result = result,
-                             .klass = GY_IO_FLUSH,
-                             /* A memtable that is a little larger than a table stays one: each table of level 0
+    struct gy_job_run run = {
+        .context = context,
+        .snapshots = snapshots,
+        .snapshot_count = snapshot_count,
+        .result = result,
+        .klass = GY_IO_FLUSH,
+        /* A memtable that is a little larger than a table stays one: each table of level 0
                               * is one more place to look. */
-                             .output_size_max = context->table_size + context->table_size / 2,
-                             .size_expected = gy_memtable_used(memtable),
-                             .entries_expected = gy_memtable_count(memtable)};
+        .output_size_max = context->table_size + context->table_size / 2,
+        .size_expected = gy_memtable_used(memtable),
+        .entries_expected = gy_memtable_count(memtable)};
     struct gy_cursor *cursor = NULL;
     gyre_status status;
 

@@ -1,5 +1,6 @@
-/* job.c - the common part of flush and compaction: entries of a cursor, filtered (J1, J2, J4), into tables that end
- * between user keys (J3, J8), and the count that proves that none was lost (J6).
+/* job.c - the common part of flush and compaction: entries of a cursor, filtered (J1, J2, J4),
+ * into tables that end between user keys (J3, J8), and the count that proves that none was lost
+ * (J6).
  */
 #include "engine/disk/names.h"
 #include "engine/lsm/job_run.h"
@@ -10,9 +11,10 @@
 
 #include "io/base/ban.h"
 
-#define TURN_ENTRIES 32u              /* J7 */
-#define SPEND_BYTES (64u * GY_KIB)    /* at the pacer: small, so that writers get their credit evenly */
-#define ENTRY_OVERHEAD 16u            /* what an entry costs beside its bytes */
+#define TURN_ENTRIES 4u /* J7: of eight calls one looks at the clock */
+/* At the pacer: small, so that writers get their credit evenly. */
+#define SPEND_BYTES (64u * GY_KIB)
+#define ENTRY_OVERHEAD 16u /* what an entry costs beside its bytes */
 
 static struct gy_sched *
 sched_of(const struct gy_job_context *context)
@@ -54,11 +56,12 @@ gy_job_await_discard(const struct gy_job_context *context, struct gy_job_result 
 
     for (uint32_t i = 0; i < result->output_count; i++) {
         char name[GY_NAME_MAX];
+        gyre_status status;
 
         gy_name_table(name, result->outputs[i].meta.number);
-        const gyre_status status = gy_file_await_unlink(context->loop, context->dir, name);
-
-        (void)status; /* one that stays is an orphan: no manifest names it, the next open removes it */
+        /* One that stays is an orphan: no manifest names it, and the next open removes it. */
+        status = gy_file_await_unlink(context->loop, context->dir, name);
+        (void)status;
     }
     drop_outputs(result, &context->loop->heap);
     *error = cause;
@@ -74,8 +77,8 @@ reserve_output(struct gy_job_run *run)
     if (result->output_count < result->output_capacity) {
         return GYRE_OK;
     }
-    grown = gy_heap_realloc(&run->context->loop->heap, result->outputs,
-                            capacity * sizeof(*grown), GY_MEM_VERSION);
+    grown = gy_heap_realloc(&run->context->loop->heap, result->outputs, capacity * sizeof(*grown),
+                            GY_MEM_VERSION);
     if (grown == NULL) {
         return gy_fail(sched_of(run->context), GYRE_NO_MEMORY, "no memory for the tables of a job");
     }
@@ -84,7 +87,8 @@ reserve_output(struct gy_job_run *run)
     return GYRE_OK;
 }
 
-/* The file is there from now on: it is in the list before anything else can fail, so that a discard finds it. */
+/* The file is there from now on: it is in the list before anything else can fail, so that a
+ * discard finds it. */
 static gyre_status
 add_output(struct gy_job_run *run, const struct gy_table_meta *meta)
 {
@@ -112,8 +116,9 @@ add_output(struct gy_job_run *run, const struct gy_table_meta *meta)
 
 /* ---- Outputs ---- */
 
-/* What the next output will come to: the share of the entries that are still to come, at most one table; and a little
- * more, since blocks that were too few have to be reserved while the writer waits. */
+/* What the next output will come to: the share of the entries that are still to come, at most
+ * one table; and a little more, since blocks that were too few have to be reserved while the
+ * writer waits. */
 static uint64_t
 expected_size(const struct gy_job_run *run)
 {
@@ -130,22 +135,22 @@ await_open_output(struct gy_job_run *run)
     const struct gy_job_context *context = run->context;
     struct gy_world *world = context->loop->world;
     const uint32_t level = run->levels.level_output;
-    const struct gy_table_writer_options options = {
-        .loop = context->loop,
-        .arena = context->arena,
-        .compressor = gy_cache_compressor(context->cache),
-        .dir = context->dir,
-        .number = (*context->next_file_number)++,
-        .file_id = world->ops->random(world),
-        .store_id = context->store_id,
-        .keyspace = context->keyspace,
-        .level = level,
-        .block_size = context->block_size,
-        .bloom_bits = context->bloom_bits,
-        .compress = context->compress_level[level],
-        .compression_level = context->compression_level,
-        .size_expected = expected_size(run),
-        .klass = run->klass};
+    const struct gy_table_writer_options options = {.loop = context->loop,
+                                                    .arena = context->arena,
+                                                    .compressor =
+                                                        gy_cache_compressor(context->cache),
+                                                    .dir = context->dir,
+                                                    .number = (*context->next_file_number)++,
+                                                    .file_id = world->ops->random(world),
+                                                    .store_id = context->store_id,
+                                                    .keyspace = context->keyspace,
+                                                    .level = level,
+                                                    .block_size = context->block_size,
+                                                    .bloom_bits = context->bloom_bits,
+                                                    .compress = context->compress_level[level],
+                                                    .compression_level = context->compression_level,
+                                                    .size_expected = expected_size(run),
+                                                    .klass = run->klass};
     const gyre_status status = reserve_output(run);
 
     if (status != GYRE_OK) {
@@ -230,8 +235,7 @@ await_begin_key(struct gy_job_run *run, struct gyre_slice key)
 static inline bool
 is_last_key(const struct gy_job_run *run, struct gyre_slice key)
 {
-    return run->has_key && key.size == run->key_size &&
-           memcmp(key.data, run->key, key.size) == 0;
+    return run->has_key && key.size == run->key_size && memcmp(key.data, run->key, key.size) == 0;
 }
 
 static GY_SUSPENDS gyre_status

@@ -1,18 +1,22 @@
-/* job.h - running a flush or a compaction: entries in, finished tables out. Nothing is installed here; the caller
- * records the result in the manifest and installs it (db/background.c).
+/* job.h - running a flush or a compaction: entries in, finished tables out. Nothing is installed
+ * here; the caller records the result in the manifest and installs it (db/background.c).
  *
- *   J1  Versions that a snapshot needs are kept: of the versions of one user key, the newest at or below each snapshot
- *       (and below "now") stays; the others go.
- *   J2  A tombstone goes only when no older entry of its key can exist below: no table of a deeper level, and no table of the
- *       input or output level outside the job, overlaps it; and no snapshot needs it.
+ *   J1  Versions that a snapshot needs are kept: of the versions of one user key, the newest at
+ *       or below each snapshot (and below "now") stays; the others go.
+ *   J2  A tombstone goes only when no older entry of its key can exist below: no table of a
+ *       deeper level, and no table of the input or output level outside the job, overlaps it;
+ *       and no snapshot needs it.
  *   J3  All versions of a user key end up in one output table.
- *   J4  In the last level, the sequence of an entry that every snapshot sees is zeroed (J1 holds), which makes its tag one byte.
- *   J5  Any child's failure fails the job; its outputs are removed (output_count is 0); the inputs are untouched.
- *   J6  entries in = what the inputs' manifest entries (the memtable) say = entries out + entries dropped, checked at
- *       the end: else CORRUPT.
- *   J7  It yields (gy_await_turn) at least after each block and each 32 entries; and it spends bytes at the pacer.
- *   J8  An output ends at table_size, or earlier where it would lie across much of the level below it
- *       (GY_COMPACT_SPAN_MAX), so that moving it on later costs no more than usual.
+ *   J4  In the last level, the sequence of an entry that every snapshot sees is zeroed (J1
+ *       holds), which makes its tag one byte.
+ *   J5  Any child's failure fails the job; its outputs are removed (output_count is 0); the
+ *       inputs are untouched.
+ *   J6  entries in = what the inputs' manifest entries (the memtable) say = entries out +
+ *       entries dropped, checked at the end: else CORRUPT.
+ *   J7  It yields (gy_await_turn) at least after each block and each 4 entries; and it spends
+ *       bytes at the pacer.
+ *   J8  An output ends at table_size, or earlier where it would lie across much of the level
+ *       below it (GY_COMPACT_SPAN_MAX), so that moving it on later costs no more than usual.
  */
 #ifndef GY_JOB_H
 #define GY_JOB_H
@@ -21,9 +25,10 @@
 #include "engine/lsm/pacer.h"
 #include "engine/mem/memtable.h"
 
-/* Transfer buffers (GY_BUFFER_SIZE of the arena) that a job holds at most: its writer's, and two for each table that a
- * compaction reads at once (each of level 0, one of each deeper level and the next one of it). A job waits for buffers while it holds some, so an
- * arena has room for one flush, one compaction and the log together. */
+/* Transfer buffers (GY_BUFFER_SIZE of the arena) that a job holds at most: its writer's, and two
+ * for each table that a compaction reads at once (each of level 0, one of each deeper level and
+ * the next one of it). A job waits for buffers while it holds some, so an arena has room for one
+ * flush, one compaction and the log together. */
 #define GY_FLUSH_BUFFERS 2u
 #define GY_COMPACT_BUFFERS (2u + 2u * (GY_COMPACT_LEVEL0_MAX + 2u))
 
@@ -62,8 +67,8 @@ struct gy_job_result {
 void gy_job_result_init(struct gy_job_result *result);
 void gy_job_result_fini(struct gy_job_result *result, struct gy_heap *heap);
 
-/* One frozen memtable into tables of level 0 (usually one). `snapshots`: ascending, as J1. The files are durable, the directory is
- * not yet synced. */
+/* One frozen memtable into tables of level 0 (usually one). `snapshots`: ascending, as J1. The
+ * files are durable, the directory is not yet synced. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status
 gy_flush_await_run(const struct gy_job_context *context, struct gy_memtable *memtable,
                    const uint64_t *snapshots, uint32_t snapshot_count,
@@ -75,8 +80,8 @@ gy_compact_await_run(const struct gy_job_context *context, struct gy_version *ve
                      const struct gy_compact_job *job, const uint64_t *snapshots,
                      uint32_t snapshot_count, struct gy_job_result *result);
 
-/* Remove the files of a result that will not be installed; it has no outputs after. The coroutine's error stays. A file
- * that cannot be removed is an orphan until the next open. */
+/* Remove the files of a result that will not be installed; it has no outputs after. The
+ * coroutine's error stays. A file that cannot be removed is an orphan until the next open. */
 GY_SUSPENDS void gy_job_await_discard(const struct gy_job_context *context,
                                       struct gy_job_result *result);
 

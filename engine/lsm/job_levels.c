@@ -1,5 +1,6 @@
-/* job_levels.c - what lies around a compaction at a key: is anything older of it left outside the job, and how much of
- * the level below does an output lie across? Keys come in ascending order, so each level is walked once.
+/* job_levels.c - what lies around a compaction at a key: is anything older of it left outside
+ * the job, and how much of the level below does an output lie across? Keys come in ascending
+ * order, so each level is walked once.
  */
 #include "engine/lsm/job_run.h"
 
@@ -68,7 +69,8 @@ gy_job_levels_is_alone(struct gy_job_levels *levels, struct gyre_slice key)
         return false;
     }
     if (levels->level == 0) {
-        /* Those before the job's are newer; those behind it are older and may hold what a tombstone hides. */
+        /* Those before the job's are newer; those behind it are older and may hold what a
+         * tombstone hides. */
         for (uint32_t i = levels->job_end[0]; i < version->levels[0].count; i++) {
             if (has_key_in_range(version->levels[0].tables[i], key)) {
                 return false;
@@ -111,7 +113,8 @@ gy_job_levels_ends_output(struct gy_job_levels *levels, struct gyre_slice key, b
         }
         levels->below_at++;
     }
-    /* An output that is nearly full ends where a table below ends: it will overlap one table less. */
+    /* An output that is nearly full ends where a table below ends: it will overlap one table
+     * less. */
     return levels->below_bytes > GY_COMPACT_SPAN_MAX * table_size ||
            (has_crossed && size >= table_size - table_size / 4);
 }

@@ -1,14 +1,16 @@
-/* job_run.h - what flush.c and compact_run.c share: entries in order, filtered, into tables. Private to engine/lsm.
+/* job_run.h - what flush.c and compact_run.c share: entries in order, filtered, into tables.
+ * Private to engine/lsm.
  *
- * The versions of one user key fall into stripes: stripe i is what snapshot i sees and snapshot i - 1 does not, the last
- * one is what only "now" sees:
+ * The versions of one user key fall into stripes: stripe i is what snapshot i sees and snapshot
+ * i - 1 does not, the last one is what only "now" sees:
  *
  *     sequence   0 ......... s[0] ......... s[1] ......... now
  *                  stripe 0        stripe 1       stripe 2
  *
- * Of the versions in one stripe only the newest can be seen by anybody (J1). A tombstone of stripe 0 hides what is older
- * from everybody; where nothing older is left outside the job it may go, since all that it hides in the job goes too
- * (J2). A value of stripe 0 with nothing older outside is the last of its key: its sequence says nothing more (J4).
+ * Of the versions in one stripe only the newest can be seen by anybody (J1). A tombstone of
+ * stripe 0 hides what is older from everybody; where nothing older is left outside the job it
+ * may go, since all that it hides in the job goes too (J2). A value of stripe 0 with nothing
+ * older outside is the last of its key: its sequence says nothing more (J4).
  */
 #ifndef GY_JOB_RUN_H
 #define GY_JOB_RUN_H
@@ -35,8 +37,8 @@ void gy_job_levels_init(struct gy_job_levels *levels, const struct gy_version *v
                         const struct gy_compact_job *job);
 /* No entry of `key` that is older than the job's can be outside of it. */
 bool gy_job_levels_is_alone(struct gy_job_levels *levels, struct gyre_slice key);
-/* A new user key comes to an output that has `size` bytes: should it end before that key (J8)? Whoever ends an output
- * sets below_bytes to 0. */
+/* A new user key comes to an output that has `size` bytes: should it end before that key (J8)?
+ * Whoever ends an output sets below_bytes to 0. */
 bool gy_job_levels_ends_output(struct gy_job_levels *levels, struct gyre_slice key, bool has_output,
                                uint64_t size, uint64_t table_size);
 
@@ -63,8 +65,8 @@ struct gy_job_run {
     uint64_t unpaid_bytes;       /* worked on, not yet spent at the pacer */
 };
 
-/* The fields from `context` to `entries_expected` are set, the rest zero. Runs the cursor from its first entry to its
- * end and closes neither. On failure the outputs are removed (J5). */
+/* The fields from `context` to `entries_expected` are set, the rest zero. Runs the cursor from
+ * its first entry to its end and closes neither. On failure the outputs are removed (J5). */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_job_await_run(struct gy_job_run *run,
                                                         struct gy_cursor *cursor);
 

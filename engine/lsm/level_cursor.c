@@ -1,10 +1,10 @@
 /* level_cursor.c - neighbouring tables of a level >= 1 as one cursor, one table open at a time.
  *
- * Tables of such a level share no user key (V2), so the table that may hold a key is known without reading; when it
- * holds nothing in the direction of the walk, its neighbour does.
+ * Tables of such a level share no user key (V2), so the table that may hold a key is known
+ * without reading; when it holds nothing in the direction of the walk, its neighbour does.
  *
- * Owns: the cursor of the current table and, near its end, that of the next one, which has been told to read ahead;
- *       a reference on the version, which keeps the tables.
+ * Owns: the cursor of the current table and, near its end, that of the next one, which has been
+ *       told to read ahead; a reference on the version, which keeps the tables.
  */
 #include "engine/lsm/cursors.h"
 
@@ -12,8 +12,8 @@
 
 #include "io/base/ban.h"
 
-/* The next table is announced when at most this many entries are left in the current one: some reads ahead of need, yet
- * not so early that two tables keep buffers for long. */
+/* The next table is announced when at most this many entries are left in the current one: some
+ * reads ahead of need, yet not so early that two tables keep buffers for long. */
 #define AHEAD_ENTRIES 512u
 #define TABLE_NONE UINT32_MAX
 
@@ -25,11 +25,11 @@ struct level_cursor {
     enum gy_table_cursor_mode mode;
     enum gy_cache_hint hint;
     uint32_t readahead;
-    uint32_t at;                  /* table of `child`; TABLE_NONE = none */
+    uint32_t at; /* table of `child`; TABLE_NONE = none */
     struct gy_cursor *child;
-    uint32_t ahead_at;            /* table of `ahead` */
-    struct gy_cursor *ahead;      /* NULL = none */
-    uint64_t entries_left;        /* in the current table; UINT64_MAX = not known */
+    uint32_t ahead_at;       /* table of `ahead` */
+    struct gy_cursor *ahead; /* NULL = none */
+    uint64_t entries_left;   /* in the current table; UINT64_MAX = not known */
 };
 
 static struct level_cursor *
@@ -98,13 +98,14 @@ announce(struct level_cursor *self, uint32_t at, struct gyre_slice key, uint64_t
 static inline void
 announce_next(struct level_cursor *self)
 {
-    if (self->entries_left <= AHEAD_ENTRIES && self->ahead == NULL &&
-        self->at + 1 < self->count && self->cursor.valid) {
+    if (self->entries_left <= AHEAD_ENTRIES && self->ahead == NULL && self->at + 1 < self->count &&
+        self->cursor.valid) {
         announce(self, self->at + 1, gyre_slice("", 0), UINT64_MAX);
     }
 }
 
-/* Show what the child shows. True when the walk has to go on in the neighbour: the child is at its end. */
+/* Show what the child shows. True when the walk has to go on in the neighbour: the child is at
+ * its end. */
 static inline bool
 show(struct level_cursor *self)
 {
@@ -119,7 +120,8 @@ show(struct level_cursor *self)
     return child->status == GYRE_OK;
 }
 
-/* The first entry of table `at` or of one after it: a sound table is not empty, but nothing relies on that. */
+/* The first entry of table `at` or of one after it: a sound table is not empty, but nothing
+ * relies on that. */
 static GY_SUSPENDS void
 await_first_from(struct level_cursor *self, uint32_t at)
 {

@@ -1,14 +1,15 @@
 /* merge_cursor.c - several cursors as one, in (key, tag) order.
  *
- * The children that have an entry stand in a binary heap; the current one is at its top. Beside each stands its
- * key's first 8 bytes as a number, which settles most comparisons in one cache line. `runner_up` is the better of the
- * two below the top:
+ * The children that have an entry stand in a binary heap; the current one is at its top. Beside
+ * each stands its key's first 8 bytes as a number, which settles most comparisons in one cache
+ * line. `runner_up` is the better of the two below the top:
  *
  *            top               next: move the top's child on. Still before the runner-up? Then
- *          /     \             it stays where it is: one comparison, however many children there are.
+ *          /     \             it stays where it is: one comparison, however many there are.
  *     heap[1]   heap[2]        Else it sinks, and a new runner-up is found.
  *
- * Rejected: a loser tree. It always pays log2(children) comparisons, and runs are what LSM levels give.
+ * Rejected: a loser tree. It always pays log2(children) comparisons, and runs are what LSM
+ * levels give.
  *
  * Owns: its children. Children move only through here, so the top's entry stays while it is shown.
  */
@@ -107,8 +108,7 @@ sink(struct merge *self, uint32_t at)
 static inline void
 find_runner_up(struct merge *self)
 {
-    self->runner_up =
-        self->size > 2 && is_before(self, &self->heap[2], &self->heap[1]) ? 2 : 1;
+    self->runner_up = self->size > 2 && is_before(self, &self->heap[2], &self->heap[1]) ? 2 : 1;
 }
 
 /* Show the top. */
@@ -146,8 +146,8 @@ build(struct merge *self)
         struct gy_cursor *child = self->children[i];
 
         if (child->valid) {
-            self->heap[self->size++] = (struct node){
-                .prefix = prefix_of(child->entry.key), .cursor = child, .child = i};
+            self->heap[self->size++] =
+                (struct node){.prefix = prefix_of(child->entry.key), .cursor = child, .child = i};
         } else if (child->status != GYRE_OK) {
             fail(self, child->status);
             return;
@@ -251,9 +251,10 @@ await_last(struct gy_cursor *cursor)
     build(self);
 }
 
-/* Turn round (U3): every child but the current one goes to the other side of the current entry. Its key stays where it
- * is meanwhile, since its child does not move. An equal entry (U2) of an earlier child lies before the current one, of
- * a later child behind it: tag - 1 is the next place after (key, tag). */
+/* Turn round (U3): every child but the current one goes to the other side of the current entry.
+ * Its key stays where it is meanwhile, since its child does not move. An equal entry (U2) of an
+ * earlier child lies before the current one, of a later child behind it: tag - 1 is the next
+ * place after (key, tag). */
 static GY_SUSPENDS void
 await_turn_round(struct merge *self)
 {
@@ -344,8 +345,8 @@ gyre_status
 gy_merge_cursor_make(struct gy_heap *heap, struct gy_cursor **children, uint32_t count,
                      struct gy_cursor **ret_cursor)
 {
-    const size_t size = sizeof(struct merge) +
-                        count * (sizeof(struct node) + sizeof(struct gy_cursor *));
+    const size_t size =
+        sizeof(struct merge) + count * (sizeof(struct node) + sizeof(struct gy_cursor *));
     struct merge *self = gy_heap_zalloc(heap, size, GY_MEM_CALL);
 
     if (self == NULL) {

@@ -1,4 +1,5 @@
-/* pacer.c - writers buy their bytes with the work of flush and compaction. See pacer.h for the rules. */
+/* pacer.c - writers buy their bytes with the work of flush and compaction. See pacer.h for the
+ * rules. */
 #include "engine/lsm/pacer.h"
 
 #include "io/base/assert.h"
@@ -8,8 +9,8 @@
 
 #define PRESSURE_MAX 1024u
 #define PRICE_ONE 1024u /* prices are in 1/1024 */
-/* G3: background may be this far behind its rate before it is held to it, so that a block written late does not
- * lower the rate; and looks this often whether pressure has come up. */
+/* G3: background may be this far behind its rate before it is held to it, so that a block
+ * written late does not lower the rate; and looks this often whether pressure has come up. */
 #define SPEND_SLACK_NS (10 * GY_NS_PER_MS)
 #define SPEND_SLEEP_NS (5 * GY_NS_PER_MS)
 
@@ -57,8 +58,8 @@ charge(struct gy_pacer *pacer, uint64_t bytes)
     }
 }
 
-/* Let writers go while there is credit, in their order (G2). The credit changes hands here, so one that comes before the
- * admitted one has run finds it gone. */
+/* Let writers go while there is credit, in their order (G2). The credit changes hands here, so
+ * one that comes before the admitted one has run finds it gone. */
 static void
 admit_waiting(struct gy_pacer *pacer)
 {
@@ -178,9 +179,8 @@ gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
         return;
     }
     now_ns = gy_loop_now(pacer->loop);
-    pacer->spend_ready_ns =
-        gy_max_u64(pacer->spend_ready_ns, gy_sub_sat(now_ns, SPEND_SLACK_NS)) +
-        gy_min_u64(bytes, GY_GIB) * GY_NS_PER_S / pacer->background_bytes_per_s;
+    pacer->spend_ready_ns = gy_max_u64(pacer->spend_ready_ns, gy_sub_sat(now_ns, SPEND_SLACK_NS)) +
+                            gy_min_u64(bytes, GY_GIB) * GY_NS_PER_S / pacer->background_bytes_per_s;
     while (pacer->pressure == 0 && !pacer->closed && now_ns < pacer->spend_ready_ns) {
         gy_await_sleep(&pacer->loop->sched,
                        gy_min_u64(pacer->spend_ready_ns - now_ns, SPEND_SLEEP_NS));

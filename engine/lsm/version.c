@@ -1,7 +1,7 @@
 /* version.c - the immutable map of levels: apply a change, find tables.
  *
- * Owns:    the arrays of its levels, refcounted, since versions share the levels that did not change;
- *          an array holds a reference on each of its tables.
+ * Owns:    the arrays of its levels, refcounted, since versions share the levels that did not
+ *          change; an array holds a reference on each of its tables.
  * Borrows: nothing. Knows nothing of files and I/O.
  */
 #include "engine/lsm/version.h"
@@ -86,7 +86,8 @@ gy_version_unref(struct gy_version *version)
 
 /* ---- Order (V2) ---- */
 
-/* The order of a level's array, the number settling ties, so that it is total and a table has one place. */
+/* The order of a level's array, the number settling ties, so that it is total and a table has
+ * one place. */
 static int
 order(uint32_t level, const struct gy_table *a, const struct gy_table *b)
 {
@@ -166,7 +167,8 @@ pair_is_sound_level0(const struct gy_table *a, const struct gy_table *b)
            (a->meta.sequence_min > b->meta.sequence_max || !ranges_overlap(a, b));
 }
 
-/* Is the table at `at` in place, seen from those before it? In level 0 from all of them: it is short. */
+/* Is the table at `at` in place, seen from those before it? In level 0 from all of them: it is
+ * short. */
 static bool
 place_is_sound(uint32_t level, struct gy_table *const *tables, uint32_t at)
 {
@@ -177,8 +179,7 @@ place_is_sound(uint32_t level, struct gy_table *const *tables, uint32_t at)
         return false;
     }
     if (level > 0) {
-        return at == 0 ||
-               gy_key_compare(tables[at - 1]->meta.largest, table->meta.smallest) < 0;
+        return at == 0 || gy_key_compare(tables[at - 1]->meta.largest, table->meta.smallest) < 0;
     }
     for (uint32_t i = 0; i < at; i++) {
         if (order(0, tables[i], table) >= 0 || !pair_is_sound_level0(tables[i], table)) {
@@ -215,7 +216,8 @@ gy_version_is_sound(const struct gy_version *version)
 
 /* ---- Apply ---- */
 
-/* A change by levels: the tables that come and those that go, in the order of the level. One allocation. */
+/* A change by levels: the tables that come and those that go, in the order of the level. One
+ * allocation. */
 struct sorted_change {
     struct gy_table **added[GY_LEVEL_COUNT];
     struct gy_table **removed[GY_LEVEL_COUNT];
@@ -291,7 +293,8 @@ append_new(uint32_t level, struct tables *tables, struct gy_table *table)
     return place_is_sound(level, tables->tables, tables->count - 1) ? GYRE_OK : GYRE_CORRUPT;
 }
 
-/* A table of `base` is sound beside its like; what may be wrong is how it stands to the new ones before it. */
+/* A table of `base` is sound beside its like; what may be wrong is how it stands to the new ones
+ * before it. */
 static gyre_status
 append_old(uint32_t level, struct tables *tables, struct gy_table *table,
            struct gy_table *const *added, uint32_t added_count)
@@ -356,8 +359,8 @@ make_level(struct gy_heap *heap, uint32_t level, const struct gy_level *base,
 {
     const size_t count_max = (size_t)base->count + change->added_count[level];
     struct gy_level made = {0};
-    struct tables *tables =
-        gy_heap_alloc(heap, sizeof(*tables) + count_max * sizeof(tables->tables[0]), GY_MEM_VERSION);
+    struct tables *tables = gy_heap_alloc(
+        heap, sizeof(*tables) + count_max * sizeof(tables->tables[0]), GY_MEM_VERSION);
     gyre_status status;
 
     if (tables == NULL) {

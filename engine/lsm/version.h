@@ -1,10 +1,11 @@
 /* version.h - which tables are in which level: an immutable map, replaced whole.
  *
- *   V1  A version never changes after gy_version_apply returned it; it holds a reference on each of its tables.
- *       A level that did not change is shared with the version before: applying costs what the changed levels hold.
- *   V2  Level 0: newest first (higher sequence_max first, then the higher number); where ranges of keys overlap, all
- *       sequences of the newer table are above those of the older. Levels >= 1: by smallest key, no two tables share
- *       a user key.
+ *   V1  A version never changes after gy_version_apply returned it; it holds a reference on each
+ *       of its tables. A level that did not change is shared with the version before: applying
+ *       costs what the changed levels hold.
+ *   V2  Level 0: newest first (higher sequence_max first, then the higher number); where ranges
+ *       of keys overlap, all sequences of the newer table are above those of the older. Levels
+ *       >= 1: by smallest key, no two tables share a user key.
  *   V3  Everything here is pure: no I/O, never suspends.
  */
 #ifndef GY_VERSION_H
@@ -32,16 +33,17 @@ struct gy_version_change {
     uint32_t added_count;
     struct gy_table **removed; /* by identity */
     uint32_t removed_count;
-    /* A trivial move: these stay the same file in another level. Each is in `removed` too; the caller passes in
-     * `added` a new gy_table made for the new level (same number). */
+    /* A trivial move: these stay the same file in another level. Each is in `removed` too; the
+     * caller passes in `added` a new gy_table made for the new level (same number). */
 };
 
 struct gy_version *gy_version_make_empty(struct gy_heap *heap); /* NULL: no memory */
 void gy_version_ref(struct gy_version *version);
 void gy_version_unref(struct gy_version *version); /* NULL is fine */
 
-/* base + change, in any order of `added` and `removed`. CORRUPT when V2 would not hold (text through the caller), INVALID when a removed table is not there,
- * NO_MEMORY. `base` stays as it is. */
+/* base + change, in any order of `added` and `removed`. CORRUPT when V2 would not hold (text
+ * through the caller), INVALID when a removed table is not there, NO_MEMORY. `base` stays as it
+ * is. */
 GYRE_NODISCARD gyre_status gy_version_apply(const struct gy_version *base,
                                             const struct gy_version_change *change,
                                             struct gy_version **ret_version);

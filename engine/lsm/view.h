@@ -1,8 +1,8 @@
 /* view.h - what a reader needs to see one moment: memtables and a version, refcounted together.
  *
- * The tree's current view is replaced when a memtable is frozen, when a flush or compaction is installed. A reader takes a
- * reference (no suspension), reads with it across awaits, and gives it back. The sequence up to which it may see is
- * the reader's own.
+ * The tree's current view is replaced when a memtable is frozen, when a flush or compaction is
+ * installed. A reader takes a reference (no suspension), reads with it across awaits, and gives
+ * it back. The sequence up to which it may see is the reader's own.
  */
 #ifndef GY_VIEW_H
 #define GY_VIEW_H

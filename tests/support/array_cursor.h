@@ -1,4 +1,5 @@
-/* array_cursor.h - a cursor over a sorted array, which can be told to fail: a child for tests of merging. */
+/* array_cursor.h - a cursor over a sorted array, which can be told to fail: a child for tests of
+ * merging. */
 #ifndef GY_TEST_ARRAY_CURSOR_H
 #define GY_TEST_ARRAY_CURSOR_H
 

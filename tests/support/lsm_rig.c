@@ -54,8 +54,8 @@ lsm_rig_init(struct lsm_rig *rig, uint64_t seed)
     rig->disk = gy_sim_disk_make(NULL, &rig->disk_heap);
     gy_world_sim_config_init(&config, seed);
     assert_int_equal(gy_world_sim_open(&config, rig->disk, &rig->world), GYRE_OK);
-    assert_int_equal(
-        gy_loop_init(&rig->loop, &(struct gy_loop_config){.world = rig->world}, NULL), GYRE_OK);
+    assert_int_equal(gy_loop_init(&rig->loop, &(struct gy_loop_config){.world = rig->world}, NULL),
+                     GYRE_OK);
     rig->loop.sched.chaos = &rig->chaos;
     assert_int_equal(gy_arena_init(&rig->arena, &rig->loop, 64, 64), GYRE_OK);
     assert_int_equal(gy_cache_make(&rig->loop, &rig->arena, 4 * GY_MIB, &rig->cache), GYRE_OK);
@@ -156,8 +156,8 @@ await_change(struct lsm_rig *rig, const struct gy_version_change *change)
 }
 
 GY_SUSPENDS void
-lsm_rig_await_install(struct lsm_rig *rig, struct gy_table *const *removed,
-                      uint32_t removed_count, struct gy_job_result *result)
+lsm_rig_await_install(struct lsm_rig *rig, struct gy_table *const *removed, uint32_t removed_count,
+                      struct gy_job_result *result)
 {
     struct gy_table **added = calloc(result->output_count + 1, sizeof(*added));
     struct gy_table **gone = calloc(removed_count + 1, sizeof(*gone));
@@ -220,8 +220,8 @@ lsm_rig_await_job(struct lsm_rig *rig, const struct gy_compact_job *job, const u
         return GYRE_OK;
     }
     gy_job_result_init(&result);
-    status = gy_compact_await_run(&rig->context, rig->version, job, snapshots, snapshot_count,
-                                  &result);
+    status =
+        gy_compact_await_run(&rig->context, rig->version, job, snapshots, snapshot_count, &result);
     if (status != GYRE_OK) {
         assert_int_equal(result.output_count, 0); /* J5 */
         gy_job_result_fini(&result, &rig->loop.heap);
@@ -229,8 +229,8 @@ lsm_rig_await_job(struct lsm_rig *rig, const struct gy_compact_job *job, const u
     }
     removed = calloc(count + 1, sizeof(*removed));
     for (uint32_t i = 0; i < count; i++) {
-        removed[i] = i < job->input_count[0] ? job->inputs[0][i]
-                                             : job->inputs[1][i - job->input_count[0]];
+        removed[i] =
+            i < job->input_count[0] ? job->inputs[0][i] : job->inputs[1][i - job->input_count[0]];
     }
     lsm_rig_await_install(rig, removed, count, &result);
     free(removed);
@@ -266,8 +266,7 @@ lsm_rig_await_compact_all(struct lsm_rig *rig, const uint64_t *snapshots, uint32
                 from_bytes[last.size] = 0; /* the next key there could be */
                 from = gyre_slice(from_bytes, last.size + 1);
             }
-            assert_int_equal(lsm_rig_await_job(rig, &rig->job, snapshots, snapshot_count),
-                             GYRE_OK);
+            assert_int_equal(lsm_rig_await_job(rig, &rig->job, snapshots, snapshot_count), GYRE_OK);
         }
     }
     free(from_bytes);
@@ -279,7 +278,8 @@ lsm_rig_await_place(struct lsm_rig *rig, struct gy_memtable *memtable, uint32_t 
     const uint32_t before = rig->version->levels[0].count;
 
     /* The snapshots keep every version where it is. */
-    static const uint64_t all[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    static const uint64_t all[] = {1,  2,  3,  4,  5,  6,  7,  8,  9, 10,
+                                   11, 12, 13, 14, 15, 16, 17, 18, 19};
 
     lsm_rig_await_flush(rig, memtable, all, sizeof(all) / sizeof(all[0]));
     assert_int_equal(rig->version->levels[0].count, before + 1);

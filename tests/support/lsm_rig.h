@@ -1,4 +1,5 @@
-/* lsm_rig.h - flush and compaction on a simulated disk: a loop, a cache, a set of tables, and a version that lives. */
+/* lsm_rig.h - flush and compaction on a simulated disk: a loop, a cache, a set of tables, and a
+ * version that lives. */
 #ifndef GY_TEST_LSM_RIG_H
 #define GY_TEST_LSM_RIG_H
 
@@ -38,7 +39,8 @@ struct gy_memtable *lsm_rig_memtable(struct lsm_rig *rig);
 void lsm_rig_add(struct gy_memtable *memtable, struct gyre_slice key, uint64_t sequence,
                  enum gy_kind kind, struct gyre_slice value);
 
-/* version = version - removed + outputs of `result` (which it ends). Removed tables' files go when nobody has them. */
+/* version = version - removed + outputs of `result` (which it ends). Removed tables' files go
+ * when nobody has them. */
 GY_SUSPENDS void lsm_rig_await_install(struct lsm_rig *rig, struct gy_table *const *removed,
                                        uint32_t removed_count, struct gy_job_result *result);
 /* Freeze, flush, install. */

@@ -1,4 +1,5 @@
-/* table_kit.h - tables without files, for tests of what only looks at their manifest entries: versions, picks. */
+/* table_kit.h - tables without files, for tests of what only looks at their manifest entries:
+ * versions, picks. */
 #ifndef GY_TEST_TABLE_KIT_H
 #define GY_TEST_TABLE_KIT_H
 
@@ -18,8 +19,8 @@ void table_kit_fini(struct table_kit *kit);
 struct gyre_slice table_kit_key(uint32_t number);
 uint32_t table_kit_number(struct gyre_slice key);
 
-/* Keys from `smallest` to `largest`, `size` bytes; sequences from number * 100 to number * 100 + 99, so the table with
- * the higher number is the newer. The caller has the reference. */
+/* Keys from `smallest` to `largest`, `size` bytes; sequences from number * 100 to number * 100 +
+ * 99, so the table with the higher number is the newer. The caller has the reference. */
 struct gy_table *table_kit_make(struct table_kit *kit, uint32_t level, uint32_t smallest,
                                 uint32_t largest, uint64_t size);
 /* base + tables; takes over the references on the tables and on `base`; asserts that it works. */

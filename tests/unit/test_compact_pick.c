@@ -1,4 +1,5 @@
-/* test_compact_pick.c - picks as properties: of random trees, and of a tree that lives from picks alone. */
+/* test_compact_pick.c - picks as properties: of random trees, and of a tree that lives from
+ * picks alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,9 +48,9 @@ fill_level(struct gy_version *version, struct gy_rng *rng, uint32_t level, uint3
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t smallest = i * step + (uint32_t)gy_rng_below(rng, step / 2);
 
-        tables[i] = table_kit_make(&kit, level, smallest,
-                                   smallest + (uint32_t)gy_rng_below(rng, step / 2),
-                                   TABLE_SIZE / 2 + gy_rng_below(rng, TABLE_SIZE));
+        tables[i] =
+            table_kit_make(&kit, level, smallest, smallest + (uint32_t)gy_rng_below(rng, step / 2),
+                           TABLE_SIZE / 2 + gy_rng_below(rng, TABLE_SIZE));
         tables[i]->meta.delete_count = gy_rng_below(rng, 3) == 0 ? 5 : 0;
     }
     version = table_kit_add(version, tables, count);
@@ -73,9 +74,9 @@ random_version(struct gy_rng *rng)
     }
     for (uint64_t n = gy_rng_below(rng, 20); n > 0; n--) {
         const uint32_t smallest = (uint32_t)gy_rng_below(rng, KEYS);
-        struct gy_table *table = table_kit_make(&kit, 0, smallest,
-                                                smallest + (uint32_t)gy_rng_below(rng, KEYS / 2),
-                                                TABLE_SIZE + gy_rng_below(rng, TABLE_SIZE));
+        struct gy_table *table =
+            table_kit_make(&kit, 0, smallest, smallest + (uint32_t)gy_rng_below(rng, KEYS / 2),
+                           TABLE_SIZE + gy_rng_below(rng, TABLE_SIZE));
 
         version = table_kit_add(version, &table, 1);
     }
@@ -170,7 +171,8 @@ check_job(const struct gy_version *version, const struct gy_compact_job *job)
         check_move(version, job);
         return;
     }
-    /* D3: nothing of the output level that meets the hull stays outside, or outputs could overlap it. */
+    /* D3: nothing of the output level that meets the hull stays outside, or outputs could
+     * overlap it. */
     hull_of(job, &smallest, &largest);
     for (uint32_t i = 0; i < version->levels[job->level_output].count; i++) {
         const struct gy_table *table = version->levels[job->level_output].tables[i];
@@ -211,7 +213,8 @@ check_targets(const struct gy_version *version)
     }
 }
 
-/* Goal:   every pick is one that may be run, debt and picks agree, and the same version gives the same pick.
+/* Goal:   every pick is one that may be run, debt and picks agree, and the same version gives
+ *         the same pick.
  * Method: random trees, also such as no store would have. */
 static void
 compact_pick_gives_sound_jobs_of_random_trees(void **state)
@@ -261,8 +264,8 @@ compact_pick_leaves_levels_at_work_alone(void **state)
         struct gy_compact_job job;
 
         if (version->levels[level].count > 0) {
-            struct gy_table *busy = version->levels[level].tables[gy_rng_below(
-                &rng, version->levels[level].count)];
+            struct gy_table *busy =
+                version->levels[level].tables[gy_rng_below(&rng, version->levels[level].count)];
 
             busy->being_compacted = true;
             if (gy_compact_pick(version, &options, NULL, &job)) {
@@ -287,8 +290,8 @@ compact_pick_leaves_levels_at_work_alone(void **state)
 static struct gy_version *
 apply_job(struct gy_version *version, const struct gy_compact_job *job)
 {
-    struct gy_table *removed[1024];
-    struct gy_table *added[1024];
+    static struct gy_table *removed[1024];
+    static struct gy_table *added[1024];
     struct gy_version_change change = {.added = added, .removed = removed};
     struct gy_version *next = NULL;
 
@@ -318,8 +321,8 @@ apply_job(struct gy_version *version, const struct gy_compact_job *job)
             const uint32_t to = low + (uint32_t)(width * (i + 1) / count);
 
             if (to > from) {
-                added[change.added_count++] = table_kit_make(
-                    &kit, job->level_output, from, to - 1, job->input_bytes / count);
+                added[change.added_count++] =
+                    table_kit_make(&kit, job->level_output, from, to - 1, job->input_bytes / count);
             }
         }
     }
@@ -356,8 +359,8 @@ settle(struct gy_version *version, struct gy_compact_cursor *cursor, uint64_t *m
     return version;
 }
 
-/* Goal:   a tree under random writes comes to rest after each flush, with levels in shape and an amplification
- *         as a leveled tree of its size has.
+/* Goal:   a tree under random writes comes to rest after each flush, with levels in shape and an
+ *         amplification as a leveled tree of its size has.
  * Method: flush tables over all keys, apply each pick as if it had been run. */
 static void
 compact_pick_keeps_a_tree_in_shape(void **state)
@@ -402,8 +405,9 @@ compact_pick_moves_tables_of_ordered_keys(void **state)
 }
 
 /* Goal:   no range is forgotten: every table is compacted sooner or later, however dear it is (D2).
- * Method: a tree with some tables that overlap ten times more than others; write only to one spot and wait
- *         until every table of the level above the bottom that was there at the start has gone. */
+ * Method: a tree with some tables that overlap ten times more than others; write only to one
+ *         spot and wait until every table of the level above the bottom that was there at the
+ *         start has gone. */
 static void
 compact_pick_reaches_every_table(void **state)
 {
@@ -439,7 +443,8 @@ compact_pick_reaches_every_table(void **state)
     gy_version_unref(version);
 }
 
-/* Goal:   level 0 that has piled up goes down oldest first, in jobs of bounded width, and order stays right.
+/* Goal:   level 0 that has piled up goes down oldest first, in jobs of bounded width, and order
+ *         stays right.
  * Method: 50 tables over all keys at once. */
 static void
 compact_pick_takes_the_oldest_tables_of_a_full_level0(void **state)
@@ -462,7 +467,8 @@ compact_pick_takes_the_oldest_tables_of_a_full_level0(void **state)
 }
 
 /* Goal:   data above the base level drains, level 0 does not pass it by.
- * Method: a store whose bottom has shrunk leaves a level with data above where the base would be. */
+ * Method: a store whose bottom has shrunk leaves a level with data above where the base would
+ *         be. */
 static void
 compact_pick_does_not_pass_by_a_level_with_data(void **state)
 {
@@ -482,7 +488,8 @@ compact_pick_does_not_pass_by_a_level_with_data(void **state)
     gy_version_unref(version);
 }
 
-/* Goal:   a range goes down level by level until all of it is in the last one, which is rewritten once.
+/* Goal:   a range goes down level by level until all of it is in the last one, which is
+ *         rewritten once.
  * Method: as compact_range does: every level from the top, until the pick says no. */
 static void
 compact_pick_range_moves_a_range_down(void **state)
@@ -531,8 +538,9 @@ compact_pick_range_moves_a_range_down(void **state)
                 for (uint32_t l = level + 1; l < GY_LEVEL_COUNT; l++) {
                     has_deeper = has_deeper || version->levels[l].count > 0;
                 }
-                assert_true(level > 0 ? !has_deeper || !gy_version_overlaps(version, level, from, to)
-                                      : !gy_version_overlaps(version, 0, from, to));
+                assert_true(level > 0
+                                ? !has_deeper || !gy_version_overlaps(version, level, from, to)
+                                : !gy_version_overlaps(version, 0, from, to));
             }
         }
         gy_version_unref(version);

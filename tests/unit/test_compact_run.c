@@ -1,5 +1,5 @@
-/* test_compact_run.c - flush and compaction against a model, on a simulated disk: what each snapshot sees stays, what nobody
- * sees goes, and a job that fails leaves no trace.
+/* test_compact_run.c - flush and compaction against a model, on a simulated disk: what each
+ * snapshot sees stays, what nobody sees goes, and a job that fails leaves no trace.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,8 +185,7 @@ change_snapshots(struct test *test)
                 (test->snapshot_count - at) * sizeof(test->snapshots[0]));
     }
     if (test->snapshot_count < SNAPSHOTS_MAX && gy_rng_below(&test->rng, 2) == 0 &&
-        (test->snapshot_count == 0 ||
-         test->snapshots[test->snapshot_count - 1] < test->op_count)) {
+        (test->snapshot_count == 0 || test->snapshots[test->snapshot_count - 1] < test->op_count)) {
         test->snapshots[test->snapshot_count++] = test->op_count;
     }
 }
@@ -239,8 +238,8 @@ run_model(void *arg)
     assert_only_live_entries(test);
 }
 
-/* Goal:   whatever is flushed and compacted, in whatever order picks come, each snapshot and now see what they must;
- *         at the end nothing is left that nobody can see (J1, J2, J4, J6).
+/* Goal:   whatever is flushed and compacted, in whatever order picks come, each snapshot and now
+ *         see what they must; at the end nothing is left that nobody can see (J1, J2, J4, J6).
  * Method: random writes, deletes and snapshots against the list of all writes. */
 static void
 compact_run_keeps_what_each_snapshot_sees(void **state)
@@ -382,7 +381,8 @@ run_sequence(void *arg)
     const struct gy_table_meta *meta;
 
     gy_in_coroutine();
-    /* In the last level, but something older is left outside: the sequence still tells which one counts. */
+    /* In the last level, but something older is left outside: the sequence still tells which one
+     * counts. */
     lsm_rig_await_place(&test->rig, one_entry(test, "m", 1, GY_KIND_PUT), 3);
     lsm_rig_await_place(&test->rig, one_entry(test, "m", 10, GY_KIND_PUT), 0);
     job = job_of(test, 0, 5);
@@ -422,13 +422,14 @@ run_snapshot(void *arg)
     assert_int_equal(test->rig.version->table_count, 0);
 }
 
-/* Goal:   a tombstone stays as long as something older of its key lies anywhere outside the job, or a snapshot needs it;
- *         and goes as soon as neither is so (J2). The same for sequences in the last level (J4).
+/* Goal:   a tombstone stays as long as something older of its key lies anywhere outside the job,
+ *         or a snapshot needs it; and goes as soon as neither is so (J2). The same for sequences
+ *         in the last level (J4).
  * Method: each place where the older value can hide, by hand. */
 static void
 compact_run_drops_tombstones_only_when_nothing_older_is_left(void **state)
 {
-    static void (*const cases[])(void *arg) = {run_deeper, run_skipped, run_level0,
+    static void (*const cases[])(void *arg) = {run_deeper,       run_skipped,  run_level0,
                                                run_newer_level0, run_sequence, run_snapshot};
     (void)state;
 
@@ -533,7 +534,8 @@ run_spans(void *arg)
     }
 }
 
-/* Goal:   an output does not lie across more of the level below it than is cheap to merge with (J8).
+/* Goal:   an output does not lie across more of the level below it than is cheap to merge with
+ *         (J8).
  * Method: few bytes over many tables. */
 static void
 compact_run_ends_outputs_that_lie_across_much(void **state)
@@ -614,8 +616,8 @@ check_failure(const struct gy_sim_rule *rule, gyre_status expected, uint32_t fai
     fixture_free(failure.test);
 }
 
-/* Goal:   an input that cannot be read fails the job: no output stays, inputs are as they were, and the same job
- *         works later (J5, mutant 14).
+/* Goal:   an input that cannot be read fails the job: no output stays, inputs are as they were,
+ *         and the same job works later (J5, mutant 14).
  * Method: the n-th read and all after it fail, for all n. */
 static void
 compact_run_fails_when_an_input_cannot_be_read(void **state)
@@ -633,12 +635,10 @@ compact_run_fails_when_an_input_cannot_be_read(void **state)
 static void
 compact_run_removes_its_outputs_when_they_cannot_be_written(void **state)
 {
-    const struct gy_sim_rule write = {.fault = GY_SIM_FAULT_ERROR,
-                                      .op_mask = 1u << GY_OP_WRITE,
-                                      .name = ".sst"};
-    const struct gy_sim_rule sync = {.fault = GY_SIM_FAULT_ERROR,
-                                     .op_mask = 1u << GY_OP_SYNC,
-                                     .name = ".sst"};
+    const struct gy_sim_rule write = {
+        .fault = GY_SIM_FAULT_ERROR, .op_mask = 1u << GY_OP_WRITE, .name = ".sst"};
+    const struct gy_sim_rule sync = {
+        .fault = GY_SIM_FAULT_ERROR, .op_mask = 1u << GY_OP_SYNC, .name = ".sst"};
     const struct gy_sim_rule full = {.fault = GY_SIM_FAULT_ERROR,
                                      .op_mask = 1u << GY_OP_ALLOCATE,
                                      .name = ".sst",
@@ -718,8 +718,8 @@ run_counts(void *arg)
     assert_int_equal(lsm_rig_await_job(rig, &rig->job, NULL, 0), GYRE_OK);
 }
 
-/* Goal:   a job that does not find all entries that the manifest promised is refused (J6); one that is called off
- *         leaves nothing.
+/* Goal:   a job that does not find all entries that the manifest promised is refused (J6); one
+ *         that is called off leaves nothing.
  * Method: a wrong count in the manifest entry; the flag. */
 static void
 compact_run_refuses_when_entries_are_missing(void **state)

@@ -80,8 +80,10 @@ is_alone_by_looking(const struct gy_version *version, const struct gy_compact_jo
     return true;
 }
 
-/* Goal:   a key is called alone exactly when no table that could hold something older of it lies outside the job.
- * Method: random trees and jobs, also such as no pick would give; all keys in ascending order, some twice or not. */
+/* Goal:   a key is called alone exactly when no table that could hold something older of it lies
+ *         outside the job.
+ * Method: random trees and jobs, also such as no pick would give; all keys in ascending order,
+ *         some twice or not. */
 static void
 job_levels_know_what_is_alone(void **state)
 {
@@ -109,7 +111,8 @@ job_levels_know_what_is_alone(void **state)
                 is_last = is_last && version->levels[level].count == 0;
             }
             assert_int_equal(levels.output_is_last, is_last);
-            for (uint32_t number = 0; number < KEYS + 50; number += (uint32_t)gy_rng_below(&rng, 4)) {
+            for (uint32_t number = 0; number < KEYS + 50;
+                 number += (uint32_t)gy_rng_below(&rng, 4)) {
                 const struct gyre_slice key = table_kit_key(number);
                 const bool is_alone = is_alone_by_looking(version, &job, key);
 
@@ -124,7 +127,8 @@ job_levels_know_what_is_alone(void **state)
     table_kit_fini(&kit);
 }
 
-/* Goal:   a flush takes nothing for alone and ends no output early: it knows nothing of what lies below. */
+/* Goal:   a flush takes nothing for alone and ends no output early: it knows nothing of what
+ *         lies below. */
 static void
 job_levels_of_a_flush_know_nothing(void **state)
 {
@@ -137,8 +141,8 @@ job_levels_of_a_flush_know_nothing(void **state)
     assert_false(gy_job_levels_ends_output(&levels, gyre_str("b"), true, 1 << 30, TABLE_SIZE));
 }
 
-/* Goal:   an output ends when it lies across GY_COMPACT_SPAN_MAX tables of the level below, or is nearly full where one of
- *         them ends; not before, and never where it has not begun.
+/* Goal:   an output ends when it lies across GY_COMPACT_SPAN_MAX tables of the level below, or
+ *         is nearly full where one of them ends; not before, and never where it has not begun.
  * Method: tables side by side, keys one by one. */
 static void
 job_levels_end_outputs_by_what_lies_below(void **state)
@@ -157,22 +161,24 @@ job_levels_end_outputs_by_what_lies_below(void **state)
     version = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 60);
     gy_job_levels_init(&levels, version, &job);
     for (uint32_t number = 0; number < 200; number++) { /* nothing has begun */
-        assert_false(gy_job_levels_ends_output(&levels, table_kit_key(number), false, 0, TABLE_SIZE));
+        assert_false(
+            gy_job_levels_ends_output(&levels, table_kit_key(number), false, 0, TABLE_SIZE));
     }
     for (uint32_t number = 200; ended_at == 0 && number < 600; number++) {
         if (gy_job_levels_ends_output(&levels, table_kit_key(number), true, 100, TABLE_SIZE)) {
             ended_at = number;
         }
     }
-    /* It began before 200, so in the table 190..199; with one more than the limit passed it ends. */
+    /* It began before 200, so in the table 190..199; with one more than the limit passed it
+     * ends. */
     assert_int_equal(ended_at, 190 + 10 * (GY_COMPACT_SPAN_MAX + 1));
     levels.below_bytes = 0;
-    assert_false(gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 9), true, 900,
-                                           TABLE_SIZE));
-    assert_false(gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 10), true, 700,
-                                           TABLE_SIZE));
-    assert_true(gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 20), true, 750,
-                                          TABLE_SIZE));
+    assert_false(
+        gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 9), true, 900, TABLE_SIZE));
+    assert_false(
+        gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 10), true, 700, TABLE_SIZE));
+    assert_true(
+        gy_job_levels_ends_output(&levels, table_kit_key(ended_at + 20), true, 750, TABLE_SIZE));
     gy_version_unref(version);
     table_kit_fini(&kit);
 }

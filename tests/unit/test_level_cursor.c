@@ -1,4 +1,5 @@
-/* test_level_cursor.c - walks over the tables of a level, on a simulated disk, against a sorted array. */
+/* test_level_cursor.c - walks over the tables of a level, on a simulated disk, against a sorted
+ * array. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ key_at(const struct test *test, int64_t at)
     return gyre_str(test->keys[at]);
 }
 
-/* Table t holds the keys t000..t019, three versions each; keys of even numbers only, so that there are gaps. */
+/* Table t holds the keys t000..t019, three versions each; keys of even numbers only, so that
+ * there are gaps. */
 static GY_SUSPENDS void
 await_fill(struct test *test)
 {
@@ -70,8 +72,7 @@ fixture_free(struct test *test)
 static int64_t
 lower_bound(const struct test *test, int64_t from, int64_t end, struct gyre_slice key, uint64_t tag)
 {
-    while (from < end &&
-           gy_entry_compare(key_at(test, from), test->tags[from], key, tag) < 0) {
+    while (from < end && gy_entry_compare(key_at(test, from), test->tags[from], key, tag) < 0) {
         from++;
     }
     return from;
@@ -90,7 +91,8 @@ assert_at(const struct test *test, const struct gy_cursor *cursor, int64_t at, i
 }
 
 static GY_SUSPENDS int64_t
-await_random_move(struct test *test, struct gy_cursor *cursor, int64_t at, int64_t from, int64_t end)
+await_random_move(struct test *test, struct gy_cursor *cursor, int64_t at, int64_t from,
+                  int64_t end)
 {
     char text[12];
     uint64_t tag = gy_tag(gy_rng_below(&test->rng, 5), GY_KIND_PUT);
@@ -167,8 +169,8 @@ run_walks(void *arg)
     }
 }
 
-/* Goal:   a level, or a part of it, walks like a sorted array of its entries, across tables, in both directions, and
- *         from gaps between tables and keys.
+/* Goal:   a level, or a part of it, walks like a sorted array of its entries, across tables, in
+ *         both directions, and from gaps between tables and keys.
  * Method: random moves, some of them announced; whole walks. */
 static void
 level_cursor_walks_like_a_sorted_array(void **state)
@@ -215,7 +217,8 @@ run_errors(void *arg)
     gy_cursor_close(cursor);
 }
 
-/* Goal:   a table that cannot be read fails the walk; it does not end it, nor does the next table take its place.
+/* Goal:   a table that cannot be read fails the walk; it does not end it, nor does the next
+ *         table take its place.
  * Method: let all reads fail from a place in the middle on. */
 static void
 level_cursor_fails_when_a_table_cannot_be_read(void **state)

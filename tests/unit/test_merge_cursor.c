@@ -1,4 +1,5 @@
-/* test_merge_cursor.c - merging against a sorted array: any children, both directions, children that fail. */
+/* test_merge_cursor.c - merging against a sorted array: any children, both directions, children
+ * that fail. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,8 +45,8 @@ sort(struct gy_entry *entries, uint32_t count)
     }
 }
 
-/* Keys that share prefixes, are prefixes of each other, hold zero bytes, are shorter than 8: all that the number
- * beside a heap node must not be fooled by. */
+/* Keys that share prefixes, are prefixes of each other, hold zero bytes, are shorter than 8: all
+ * that the number beside a heap node must not be fooled by. */
 static struct gyre_slice
 random_key(struct gy_rng *rng, uint8_t *target)
 {
@@ -181,8 +182,10 @@ random_move(struct rig *rig, struct gy_rng *rng, int64_t at)
     }
 }
 
-/* Goal:   a merge shows at each step what the sorted array of all entries shows, whatever the moves.
- * Method: random children, empty ones and none at all among them; random moves, turning round often. */
+/* Goal:   a merge shows at each step what the sorted array of all entries shows, whatever the
+ *         moves.
+ * Method: random children, empty ones and none at all among them; random moves, turning round
+ *         often. */
 static void
 merge_cursor_walks_like_a_sorted_array(void **state)
 {
@@ -228,9 +231,10 @@ merge_cursor_sees_all_entries_in_both_directions(void **state)
     }
 }
 
-/* Goal:   a child's failure is never an end: the merge fails with it at the moment when it could matter, stays
- *         failed, and works again after a seek when the child does (mutant 14).
- * Method: one child fails at one of its entries; walk forward and back. What is shown before is right. */
+/* Goal:   a child's failure is never an end: the merge fails with it at the moment when it could
+ *         matter, stays failed, and works again after a seek when the child does (mutant 14).
+ * Method: one child fails at one of its entries; walk forward and back. What is shown before is
+ *         right. */
 static void
 merge_cursor_fails_when_a_child_fails(void **state)
 {
@@ -318,7 +322,8 @@ merge_cursor_fails_when_a_child_fails_in_a_turn(void **state)
     assert_true(failures > 100);
 }
 
-/* Goal:   equal (key, tag) in two children both come, the earlier child's first, in both directions (U2).
+/* Goal:   equal (key, tag) in two children both come, the earlier child's first, in both
+ *         directions (U2).
  * Method: three children with the same entries; values tell them apart. */
 static void
 merge_cursor_shows_the_earlier_child_first_when_entries_are_equal(void **state)
@@ -353,7 +358,8 @@ merge_cursor_shows_the_earlier_child_first_when_entries_are_equal(void **state)
     rig_fini(&rig);
 }
 
-/* Goal:   every seek is announced to all children before the first one is asked to go, so that their reads overlap. */
+/* Goal:   every seek is announced to all children before the first one is asked to go, so that
+ *         their reads overlap. */
 static void
 merge_cursor_announces_a_seek_to_all_children(void **state)
 {
@@ -373,7 +379,8 @@ merge_cursor_announces_a_seek_to_all_children(void **state)
     assert_int_equal(unprepared, 0);
 }
 
-/* Goal:   without memory the children are closed all the same, and nothing leaks; moves allocate nothing. */
+/* Goal:   without memory the children are closed all the same, and nothing leaks; moves allocate
+ *         nothing. */
 static void
 merge_cursor_closes_its_children_when_memory_runs_out(void **state)
 {

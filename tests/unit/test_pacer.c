@@ -1,5 +1,5 @@
-/* test_pacer.c - pacing on a clock that moves only in waits: prices, order, bounds, and the closed loop with a tree that
- * amplifies writes.
+/* test_pacer.c - pacing on a clock that moves only in waits: prices, order, bounds, and the
+ * closed loop with a tree that amplifies writes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,8 +75,7 @@ writer_main(void *arg)
         const uint64_t start_ns = gy_loop_now(&rig->loop);
 
         gy_pacer_await_admit(&rig->pacer, writer->bytes);
-        writer->wait_ns_max =
-            gy_max_u64(writer->wait_ns_max, gy_loop_now(&rig->loop) - start_ns);
+        writer->wait_ns_max = gy_max_u64(writer->wait_ns_max, gy_loop_now(&rig->loop) - start_ns);
         if (writer->order == 0) {
             writer->order = ++rig->order;
         }
@@ -152,9 +151,9 @@ start_writers(struct rig *rig, uint32_t count)
 
         writer->rig = rig;
         writer->bytes = PUT_BYTES;
-        assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_FOREGROUND, "writer", writer_main,
-                                  writer, NULL),
-                         GYRE_OK);
+        assert_int_equal(
+            gy_spawn(&rig->loop.sched, GY_CLASS_FOREGROUND, "writer", writer_main, writer, NULL),
+            GYRE_OK);
     }
 }
 
@@ -162,8 +161,7 @@ static void
 start_worker(struct rig *rig)
 {
     assert_int_equal(
-        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "worker", worker_main, rig, NULL),
-        GYRE_OK);
+        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "worker", worker_main, rig, NULL), GYRE_OK);
 }
 
 /* Goal:   without pressure nobody waits (G2), whatever was written.
@@ -209,8 +207,8 @@ pacer_price_grows_with_pressure(void **state)
     rig_free(rig);
 }
 
-/* Goal:   at a constant pressure writers get what work buys, no more and no less, all of them alike, in small
- *         even waits.
+/* Goal:   at a constant pressure writers get what work buys, no more and no less, all of them
+ *         alike, in small even waits.
  * Method: 16 writers with hardly a pause beside a steady worker. */
 static void
 pacer_shares_bought_bytes_evenly(void **state)
@@ -234,20 +232,22 @@ pacer_shares_bought_bytes_evenly(void **state)
         run_for(rig, GY_NS_PER_S);
         bought = rig->worked * 1024 / price;
         assert_in_range(rig->written, bought - bought / 50, bought + WRITERS * PUT_BYTES);
-        /* A round of all writers takes as long as its bytes are being earned, and a step of the worker. */
+        /* A round of all writers takes as long as its bytes are being earned, and a step of the
+         * worker. */
         fair_ns = WRITERS * PUT_BYTES * price / 1024 * WORK_NS / WORK_BYTES + 2 * WORK_NS;
         for (uint32_t w = 0; w < WRITERS; w++) {
             assert_true(rig->writers[w].wait_ns_max <= fair_ns);
             least = gy_min_u64(least, rig->writers[w].puts);
             most = gy_max_u64(most, rig->writers[w].puts);
         }
-        assert_true(most - least <= 1 + most / 5); /* while credit is left over, who asks first may take it */
+        assert_true(most - least <=
+                    1 + most / 5); /* while credit is left over, who asks first may take it */
         rig_free(rig);
     }
 }
 
-/* Goal:   when work stops, a wait ends at its bound all the same, and what was let through on time-outs is not held
- *         against writers for ever.
+/* Goal:   when work stops, a wait ends at its bound all the same, and what was let through on
+ *         time-outs is not held against writers for ever.
  * Method: full pressure, no worker for 2 s, then one. */
 static void
 pacer_bounds_a_wait_when_work_stops(void **state)
@@ -371,9 +371,10 @@ spender_main(void *arg)
     spender->end_ns = gy_loop_now(&spender->rig->loop);
 }
 
-/* Goal:   background keeps to its rate beside users while no writer waits for it, and to none when one does, or when it has
- *         the device to itself (G3).
- * Method: 100 MiB at 50 MiB/s without pressure; the same with; pressure that comes up half-way; no users. */
+/* Goal:   background keeps to its rate beside users while no writer waits for it, and to none
+ *         when one does, or when it has the device to itself (G3).
+ * Method: 100 MiB at 50 MiB/s without pressure; the same with; pressure that comes up half-way;
+ *         no users. */
 static void
 pacer_holds_background_to_its_rate_only_without_pressure(void **state)
 {
@@ -383,25 +384,25 @@ pacer_holds_background_to_its_rate_only_without_pressure(void **state)
     (void)state;
 
     rig->pacer.background_bytes_per_s = 50 * GY_MIB;
-    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main,
-                              &spender, NULL),
-                     GYRE_OK);
+    assert_int_equal(
+        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main, &spender, NULL),
+        GYRE_OK);
     run_for(rig, 3 * GY_NS_PER_S);
     assert_in_range(spender.end_ns - start_ns, 1950 * GY_NS_PER_MS, 2050 * GY_NS_PER_MS);
 
     gy_pacer_set_pressure(&rig->pacer, 1);
     start_ns = rig->fake.now_ns;
-    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main,
-                              &spender, NULL),
-                     GYRE_OK);
+    assert_int_equal(
+        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main, &spender, NULL),
+        GYRE_OK);
     run_for(rig, GY_NS_PER_MS);
     assert_int_equal(spender.end_ns, start_ns);
 
     gy_pacer_set_pressure(&rig->pacer, 0);
     start_ns = rig->fake.now_ns;
-    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main,
-                              &spender, NULL),
-                     GYRE_OK);
+    assert_int_equal(
+        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main, &spender, NULL),
+        GYRE_OK);
     run_for(rig, GY_NS_PER_S);
     gy_pacer_set_pressure(&rig->pacer, 1);
     run_for(rig, 20 * GY_NS_PER_MS);
@@ -411,16 +412,16 @@ pacer_holds_background_to_its_rate_only_without_pressure(void **state)
     gy_pacer_set_pressure(&rig->pacer, 0);
     start_ns = rig->fake.now_ns;
     spender.is_alone = true;
-    assert_int_equal(gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main,
-                              &spender, NULL),
-                     GYRE_OK);
+    assert_int_equal(
+        gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main, &spender, NULL),
+        GYRE_OK);
     run_for(rig, 50 * GY_NS_PER_MS);
     assert_in_range(spender.end_ns - start_ns, 0, 20 * GY_NS_PER_MS);
     rig_free(rig);
 }
 
-/* Goal:   with a tree that amplifies writes, whatever the factor, the loop settles: debt stays below its hard bound, work
- *         never idles, and waits stay small all the way.
+/* Goal:   with a tree that amplifies writes, whatever the factor, the loop settles: debt stays
+ *         below its hard bound, work never idles, and waits stay small all the way.
  * Method: writers faster than the tree can take, pressure from debt, three seconds. */
 static void
 pacer_settles_at_any_amplification(void **state)

@@ -1,4 +1,5 @@
-/* test_version.c - versions: changes against a model, order that is refused, look-ups, memory that runs out. */
+/* test_version.c - versions: changes against a model, order that is refused, look-ups, memory
+ * that runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,7 +148,8 @@ check_lookups(const struct gy_version *version, uint32_t level, struct gyre_slic
     }
 }
 
-/* Goal:   any sequence of changes gives the tables that it should, in order, and the base stays as it was.
+/* Goal:   any sequence of changes gives the tables that it should, in order, and the base stays
+ *         as it was.
  * Method: random changes against a list, all look-ups against a walk over the level. */
 static void
 version_apply_follows_the_model(void **state)
@@ -196,8 +198,7 @@ version_shares_levels_that_did_not_change(void **state)
     struct gy_table *tables[] = {table_kit_make(&kit, 1, 0, 9, 100),
                                  table_kit_make(&kit, 2, 0, 9, 100)};
     struct gy_table *more = table_kit_make(&kit, 2, 20, 29, 100);
-    struct gy_version *first =
-        table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 2);
+    struct gy_version *first = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 2);
     struct gy_version *second;
     (void)state;
 
@@ -266,21 +267,20 @@ version_apply_refuses_tables_that_do_not_fit(void **state)
 }
 
 /* Goal:   what fits is not refused: false alarms are failures too.
- * Method: neighbours without a gap; a level-0 table older than one that is there; one removed and replaced at once. */
+ * Method: neighbours without a gap; a level-0 table older than one that is there; one removed
+ *         and replaced at once. */
 static void
 version_apply_accepts_what_fits_tightly(void **state)
 {
     struct gy_table *tables[] = {table_kit_make(&kit, 1, 10, 19, 100),
                                  make_level0(10, 19, 500, 599, 1000)};
-    struct gy_table *more[] = {table_kit_make(&kit, 1, 20, 20, 100),
-                               table_kit_make(&kit, 1, 9, 9, 100),
-                               make_level0(0, 50, 400, 499, 2000),
-                               make_level0(0, 50, 600, 600, 999),
-                               make_level0(20, 30, 550, 560, 1001)};
+    struct gy_table *more[] = {
+        table_kit_make(&kit, 1, 20, 20, 100), table_kit_make(&kit, 1, 9, 9, 100),
+        make_level0(0, 50, 400, 499, 2000), make_level0(0, 50, 600, 600, 999),
+        make_level0(20, 30, 550, 560, 1001)};
     struct gy_table *replacement = table_kit_make(&kit, 1, 10, 19, 100);
     struct gy_version *base = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 2);
-    struct gy_version_change change = {
-        .added = &replacement, .added_count = 1, .removed_count = 1};
+    struct gy_version_change change = {.added = &replacement, .added_count = 1, .removed_count = 1};
     struct gy_version *next = NULL;
     (void)state;
 
@@ -302,10 +302,9 @@ version_apply_refuses_to_remove_what_is_not_there(void **state)
 {
     struct gy_table *tables[] = {table_kit_make(&kit, 1, 10, 19, 100),
                                  table_kit_make(&kit, 0, 10, 19, 100)};
-    struct gy_table *strange[] = {table_kit_make(&kit, 1, 10, 19, 100),
-                                  table_kit_make(&kit, 1, 90, 99, 100),
-                                  table_kit_make(&kit, 0, 10, 19, 100),
-                                  table_kit_make(&kit, 5, 10, 19, 100)};
+    struct gy_table *strange[] = {
+        table_kit_make(&kit, 1, 10, 19, 100), table_kit_make(&kit, 1, 90, 99, 100),
+        table_kit_make(&kit, 0, 10, 19, 100), table_kit_make(&kit, 5, 10, 19, 100)};
     struct gy_version *base = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 2);
     (void)state;
 
@@ -332,10 +331,8 @@ version_apply_leaves_all_as_it_was_when_memory_runs_out(void **state)
                                table_kit_make(&kit, 1, 30, 39, 100),
                                table_kit_make(&kit, 6, 0, 99, 100)};
     struct gy_version *base = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, 4);
-    const struct gy_version_change change = {.added = more,
-                                             .added_count = 3,
-                                             .removed = &base->levels[1].tables[0],
-                                             .removed_count = 1};
+    const struct gy_version_change change = {
+        .added = more, .added_count = 3, .removed = &base->levels[1].tables[0], .removed_count = 1};
     const uint64_t used = kit.loop.heap.used;
     struct gy_version *version = NULL;
     uint32_t failures = 0;
@@ -368,7 +365,8 @@ version_apply_leaves_all_as_it_was_when_memory_runs_out(void **state)
     gy_version_unref(base);
 }
 
-/* Goal:   a change as large as a whole store is taken in any order of its tables (open does that). */
+/* Goal:   a change as large as a whole store is taken in any order of its tables (open does
+ *         that). */
 static void
 version_apply_sorts_a_large_change(void **state)
 {
@@ -405,8 +403,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(version_apply_refuses_tables_that_do_not_fit, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(version_apply_accepts_what_fits_tightly, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(version_apply_accepts_what_fits_tightly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(version_apply_refuses_to_remove_what_is_not_there, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(version_apply_leaves_all_as_it_was_when_memory_runs_out,

@@ -46,7 +46,8 @@ rig_fini(struct rig *rig)
 }
 
 /* Goal:   what a view shows lives as long as the view, not longer.
- * Method: drop all other references, read through the view, drop it; the heap comes back to nothing. */
+ * Method: drop all other references, read through the view, drop it; the heap comes back to
+ *         nothing. */
 static void
 view_keeps_memtables_and_version_alive(void **state)
 {
