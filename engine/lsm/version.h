@@ -34,7 +34,7 @@ struct gy_version_change {
     struct gy_table **removed; /* by identity */
     uint32_t removed_count;
     /* A trivial move: these stay the same file in another level. Each is in `removed` too; the
-     * caller passes in `added` a new gy_table made for the new level (same number). */
+     * caller passes in `added` a gy_table_make_moved for the new level (the same file). */
 };
 
 struct gy_version *gy_version_make_empty(struct gy_heap *heap); /* NULL: no memory */
