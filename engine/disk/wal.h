@@ -33,6 +33,7 @@
 
 #define GY_WAL_IN_FLIGHT_MAX 4u
 #define GY_WAL_GROUP_COUNT_MAX 64u
+#define GY_WAL_STALLS_MAX 8u
 #define GY_WAL_GROUP_EAGER_SIZE (16u * 1024u)  /* with writes in flight a synced group waits for this size */
 #define GY_WAL_GROUP_EAGER_NS (50ull * 1000u)  /* ... or this age */
 
@@ -60,6 +61,7 @@ struct gy_wal_group {
     uint64_t offset;         /* in its log, once sealed */
     uint32_t span;
     uint32_t written;        /* bytes of span, when a transfer came back short */
+    uint32_t stalls;         /* transfers in a row that did not get a whole page further */
     uint64_t part_offset;    /* of a part in its commit */
     uint64_t whole_span;     /* first part of a large commit: what all its frames take, so that no commit is
                                 split over two logs */

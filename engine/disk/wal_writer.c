@@ -43,7 +43,8 @@ submit_write(struct gy_wal *wal, struct gy_wal_group *group)
     gy_loop_submit(loop_of(wal), &group->req);
 }
 
-/* A failed transfer poisons; a short one goes on from the last whole page. */
+/* A failed transfer poisons; a short one goes on from the last whole page (the device may have moved less than one), unless it gets
+ * nowhere several times in a row. */
 static void
 finish_write(struct gy_wal *wal, struct gy_wal_group *group)
 {
@@ -55,7 +56,8 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
         group->state = GY_GROUP_WRITTEN;
         return;
     }
-    if (result > 0 && (uint32_t)result < group->req.size && (uint32_t)result >= GY_PAGE) {
+    group->stalls = result >= (int32_t)GY_PAGE ? 0 : group->stalls + 1;
+    if (result > 0 && (uint32_t)result < group->req.size && group->stalls < GY_WAL_STALLS_MAX) {
         group->written += (uint32_t)gy_align_down((uint32_t)result, GY_PAGE);
         submit_write(wal, group);
         return;
