@@ -25,6 +25,12 @@ sched_of(gyre_db *db)
 
 /* ---- Pressure ---- */
 
+bool
+gy_background_may_work(const gyre_db *db)
+{
+    return !db->stop && db->manifest.poison == GYRE_OK;
+}
+
 /* 0 below `soft`, 1024 at `hard`. */
 static uint32_t
 ramp(uint64_t value, uint64_t soft, uint64_t hard)
@@ -46,8 +52,9 @@ pressure(const gyre_db *db)
     const uint32_t level0 = db->options.level0_tables;
     uint64_t most;
 
-    if (db->options.background_off) {
-        return 0;
+    if (db->options.background_off || db->background_status != GYRE_OK ||
+        !gy_background_may_work(db)) {
+        return 0; /* nothing works the debt off: writers would wait for nothing */
     }
     most = ramp(debt, 8 * db->compact_options.base_bytes_min, 64 * db->compact_options.base_bytes_min);
     most = gy_max_u64(most, ramp(version->levels[0].count, 3 * level0, 9 * level0));
@@ -209,12 +216,6 @@ relieve_logs(gyre_db *db)
     if (db->has_wal && db->wal.room_wanted && db->view->frozen_count == 0) {
         (void)gy_db_rotate(db); /* no memory: tried again at the next event */
     }
-}
-
-bool
-gy_background_may_work(const gyre_db *db)
-{
-    return !db->stop && db->manifest.poison == GYRE_OK;
 }
 
 static void
