@@ -3,8 +3,9 @@
  *     micro_memtable [rounds]      default 3; each line is the best of them
  *
  * Keys of 16 bytes, values of 100. `binary` keys are random bytes, which their first 8 tell apart;
- * `decimal` ones are what benchmarks like to use, zero-padded numbers whose first 8 bytes are alike;
- * `sequential` are decimal ones added in order. Gets go over all keys in another random order.
+ * `decimal` ones are what benchmarks like to use, zero-padded numbers whose first 8 bytes are
+ * alike; `sequential` are decimal ones added in order. Gets go over all keys in another random
+ * order.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,8 +10,8 @@
  *     n  key
  *     m  value       absent for a delete
  *
- * Valid iff, in this order: kind known (else UNSUPPORTED), keyspace 0 (else UNSUPPORTED), sizes inside
- * their limits and inside the bytes (else CORRUPT).
+ * Valid iff, in this order: kind known (else UNSUPPORTED), keyspace 0 (else UNSUPPORTED), sizes
+ * inside their limits and inside the bytes (else CORRUPT).
  * Example: put "a" -> "1" is 01 00 01 01 61 31; delete "bc" is 00 00 02 62 63.
  */
 #ifndef GY_BATCH_CODEC_H

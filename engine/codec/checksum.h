@@ -1,4 +1,4 @@
-/* checksum.h - the one checksum of all files: XXH3, 64 bits, with a seed that says where bytes belong.
+/* checksum.h - the one checksum of all files: XXH3, 64 bits, seeded with where bytes belong.
  *
  * It finds accidents, not attackers.
  */

@@ -16,8 +16,8 @@ gy_coding_put_varint_long(uint8_t *target, uint64_t value)
     return target;
 }
 
-/* A last group of zero would be a second encoding of the same number (only a lone 0 has one); a group
- * whose high bits fall out of 64 is refused too. */
+/* A last group of zero would be a second encoding of the same number (only a lone 0 has one); a
+ * group whose high bits fall out of 64 is refused too. */
 const uint8_t *
 gy_coding_get_varint64_long(const uint8_t *source, const uint8_t *end, uint64_t *ret_value)
 {

@@ -1,8 +1,8 @@
-/* coding.h - integers to bytes and back: little-endian fixed, LEB128 varints, a sticky reader and writer.
+/* coding.h - integers to bytes and back: little-endian fixed, varints, sticky reader, writer.
  *
- * The reader never goes past `end`: the first failure sets `failed`, after which every get returns 0 or an
- * empty slice, so a decoder reads all fields and checks once. Varints longer than their type, or with
- * superfluous trailing zero groups, are refused: each number has one encoding.
+ * The reader never goes past `end`: the first failure sets `failed`, after which every get returns
+ * 0 or an empty slice, so a decoder reads all fields and checks once. Varints longer than their
+ * type, or with superfluous trailing zero groups, are refused: each number has one encoding.
  */
 #ifndef GY_CODING_H
 #define GY_CODING_H
@@ -16,7 +16,8 @@
 #define GY_VARINT32_MAX 5u
 #define GY_VARINT64_MAX 10u
 
-/* Fixed integers go through memcpy, which compiles to one move; swapping is for big-endian machines. */
+/* Fixed integers go through memcpy, which compiles to one move; swapping is for big-endian
+ * machines. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define GY_LITTLE16(value) (value)
 #define GY_LITTLE32(value) (value)
@@ -133,7 +134,7 @@ gy_reader_of(const void *data, size_t size)
     const uint8_t *bytes = data;
 
     /* Nothing at all may be NULL, to which C adds not even 0. */
-    return (struct gy_reader){.at = bytes, .end = size == 0 ? bytes : bytes + size, .failed = false};
+    return (struct gy_reader){.at = bytes, .end = size == 0 ? bytes : bytes + size};
 }
 
 uint8_t gy_read_u8(struct gy_reader *reader);
@@ -142,7 +143,8 @@ uint64_t gy_read_u64(struct gy_reader *reader);
 uint32_t gy_read_varint32(struct gy_reader *reader);
 uint64_t gy_read_varint64(struct gy_reader *reader);
 struct gyre_slice gy_read_bytes(struct gy_reader *reader, uint64_t size);
-struct gyre_slice gy_read_string(struct gy_reader *reader, uint64_t size_max); /* varint length, then bytes */
+/* Varint length, then bytes. */
+struct gyre_slice gy_read_string(struct gy_reader *reader, uint64_t size_max);
 
 static inline bool
 gy_reader_is_done(const struct gy_reader *reader)
@@ -150,8 +152,8 @@ gy_reader_is_done(const struct gy_reader *reader)
     return !reader->failed && reader->at == reader->end;
 }
 
-/* Writes into a fixed area; when it does not fit, `failed` is set and nothing more is written. `used` goes
- * on counting, so that a first pass with capacity 0 measures. */
+/* Writes into a fixed area; when it does not fit, `failed` is set and nothing more is written.
+ * `used` goes on counting, so that a first pass with capacity 0 measures. */
 struct gy_writer {
     uint8_t *data;
     size_t capacity;
@@ -164,6 +166,6 @@ void gy_write_u32(struct gy_writer *writer, uint32_t value);
 void gy_write_u64(struct gy_writer *writer, uint64_t value);
 void gy_write_varint(struct gy_writer *writer, uint64_t value);
 void gy_write_bytes(struct gy_writer *writer, struct gyre_slice bytes);
-void gy_write_string(struct gy_writer *writer, struct gyre_slice bytes); /* varint length, then bytes */
+void gy_write_string(struct gy_writer *writer, struct gyre_slice bytes); /* varint length first */
 
 #endif

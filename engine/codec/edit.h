@@ -1,7 +1,8 @@
 /* edit.h - bytes of manifest edits and of CURRENT.
  *
- * The manifest is a list of frames (codec/frame.h, kind EDITS); each frame's payload is a list of edits
- * that take effect together. Replaying all frames from the start gives the store's state. An edit:
+ * The manifest is a list of frames (codec/frame.h, kind EDITS); each frame's payload is a list of
+ * edits that take effect together. Replaying all frames from the start gives the store's state. An
+ * edit:
  *
  *   len  field  meaning
  *     1  kind   enum gy_edit_kind
@@ -15,13 +16,14 @@
  *                sequence_min; sequence_max; string smallest; string largest (user keys)
  *   REMOVE_TABLE keyspace; level; number
  *   ADD_LOG      number; slot
- *   FLUSHED      keyspace; sequence (all at or below it is in tables); log_min (logs below it are not
+ *   FLUSHED      keyspace; sequence (all at or below it is in tables); log_min (logs below
+ *                it are not
  *                needed any more)
  *   STAGE        u64 fixed id[0]; id[1]; boot_id[0]; boot_id[1] (all zero: none)
- * Kinds >= 0x80 may be skipped by a reader that does not know them; lower unknown ones are UNSUPPORTED.
- * A body with bytes left over or missing is CORRUPT, as is a number past its limit (codec/limits.h), a
- * key without bytes, smallest > largest, delete_count > entry_count, sequence_min > sequence_max; a
- * keyspace other than 0 is UNSUPPORTED.
+ * Kinds >= 0x80 may be skipped by a reader that does not know them; lower unknown ones are
+ * UNSUPPORTED. A body with bytes left over or missing is CORRUPT, as is a number past its limit
+ * (codec/limits.h), a key without bytes, smallest > largest, delete_count > entry_count,
+ * sequence_min > sequence_max; a keyspace other than 0 is UNSUPPORTED.
  *
  * CURRENT: one frame of kind CURRENT, file_number 0, store_id 0 in its seed, payload = gy_current:
  *   u64 fixed store_id; u64 fixed manifest_number.

@@ -20,7 +20,7 @@ place_seed(const struct gy_frame_place *place)
     return gy_mix64(file_seed + place->offset / GY_PAGE);
 }
 
-/* Bytes that the checksum covers: all but itself. The padding is not read back, so it is left out. */
+/* Over all bytes but itself. The padding is left out: nobody reads it. */
 static uint64_t
 checksum_of(const uint8_t *bytes, uint32_t payload_size, const struct gy_frame_place *place)
 {

@@ -1,8 +1,8 @@
 /* frame.h - bytes of one frame: the unit of logs, manifest and CURRENT. Frame format version 1.
  *
- * A frame starts on a 4096-byte boundary and takes whole 4096-byte blocks: a 64-byte header, the payload,
- * zeros. A file is frames back to back; space never written reads as zeros (logs and manifests are
- * zero-filled before use) or as frames of an older use, which fail F3. Little-endian.
+ * A frame starts on a 4096-byte boundary and takes whole 4096-byte blocks: a 64-byte header, the
+ * payload, zeros. A file is frames back to back; space never written reads as zeros (logs and
+ * manifests are zero-filled before use) or as frames of an older use, which fail F3. Little-endian.
  *
  *   off  len  field           meaning
  *     0    8  checksum        XXH3_64bits_withSeed(bytes [8, 64 + payload_size), seed), where
@@ -19,8 +19,8 @@
  *    32    8  sequence_last   log: of the last operation; sequence_first - 1 when there is none
  *    40    8  durable_offset  everything in this file below it was durable when the frame was built
  *    48    8  file_number     log or manifest number; guards recycled space
- *    56    8  previous        LOG_START: offset where the previous log ends; GY_FRAME_PART: offset of this
- *                             part in its commit; else 0
+ *    56    8  previous        LOG_START: offset where the previous log ends; GY_FRAME_PART: offset
+ *                             of this part in its commit; else 0
  *    64    n  payload
  *
  * Valid iff, checked in this order:
@@ -29,8 +29,8 @@
  *   F3  checksum fits                                     else NONE
  *   F4  file_number, kind and flags fit, sequences are
  *       in order (last >= first - 1, last <= the cap)     else CORRUPT
- * NONE means "no frame starts here"; whether that is the end of the file, a torn tail or damage is the
- * reader's to judge (disk/wal_reader.h W-rules, disk/manifest.h).
+ * NONE means "no frame starts here"; whether that is the end of the file, a torn tail or damage is
+ * the reader's to judge (disk/wal_reader.h W-rules, disk/manifest.h).
  * tests/golden/frame_v1.bin freezes it.
  */
 #ifndef GY_FRAME_H
@@ -46,12 +46,13 @@ enum gy_frame_kind {
     GY_FRAME_LOG_START = 1, /* first frame of a log */
     GY_FRAME_COMMITS = 2,   /* payload: commits, each varint size + operations (codec/batch.h) */
     GY_FRAME_LOG_END = 3,   /* the log was closed cleanly here; nothing follows */
-    GY_FRAME_EDITS = 4,     /* manifest: payload is edits (codec/edit.h), applied whole or not at all */
+    GY_FRAME_EDITS = 4,     /* manifest: edits (codec/edit.h), applied whole or not at all */
     GY_FRAME_CURRENT = 5    /* CURRENT: payload is codec/edit.h gy_current */
 };
 
-/* A commit that does not fit into one frame is cut: its bytes (varint size + operations) go over frames
- * that carry nothing else, flagged FIRST, none, ..., LAST. It exists only when LAST is there. */
+/* A commit that does not fit into one frame is cut: its bytes (varint size + operations) go over
+ * frames that carry nothing else, flagged FIRST, none, ..., LAST. It exists only when LAST is
+ * there. */
 #define GY_FRAME_PART 1u  /* the payload is a part of one commit */
 #define GY_FRAME_FIRST 2u
 #define GY_FRAME_LAST 4u
@@ -82,18 +83,19 @@ gy_frame_span(uint32_t payload_size)
     return ((uint64_t)GY_FRAME_HEADER_SIZE + payload_size + 4095u) & ~4095ull;
 }
 
-/* Write the header in front of a payload that already lies at bytes + 64, zero the padding up to the
- * span, compute the checksum. place->file_number must equal frame->file_number. */
-void gy_frame_seal(uint8_t *bytes, const struct gy_frame *frame, const struct gy_frame_place *place);
+/* Write the header in front of a payload that already lies at bytes + 64, zero the padding up to
+ * the span, compute the checksum. place->file_number must equal frame->file_number. */
+void gy_frame_seal(uint8_t *bytes, const struct gy_frame *frame,
+                   const struct gy_frame_place *place);
 
 enum gy_frame_result { GY_FRAME_OK, GY_FRAME_NONE, GY_FRAME_CORRUPT, GY_FRAME_UNSUPPORTED };
 
-/* Decode the frame at bytes[0..size). On OK *ret_frame is filled; the payload lies at bytes + 64. */
+/* Decode the frame at bytes[0..size). On OK *ret_frame is filled; its payload is at bytes + 64. */
 enum gy_frame_result gy_frame_open(const uint8_t *bytes, size_t size,
                                    const struct gy_frame_place *place, struct gy_frame *ret_frame);
 
-/* Header fields without the checksum (F1, F2 only): how many bytes must be read to check the frame at
- * all. 0 = no frame. */
+/* Header fields without the checksum (F1, F2 only): how many bytes must be read to check the frame
+ * at all. 0 = no frame. */
 uint64_t gy_frame_peek_span(const uint8_t *bytes, size_t size);
 
 #endif

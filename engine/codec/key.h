@@ -1,8 +1,8 @@
 /* key.h - order of keys, and the tag that tells the versions of one key apart.
  *
  * An entry is (user key, tag, value); tag = sequence << 8 | kind. Entries are ordered by user key
- * ascending (bytewise, then the shorter first), then by tag descending: the newest version comes first.
- * Kinds other than DELETE and PUT are reserved; a file that has one is UNSUPPORTED.
+ * ascending (bytewise, then the shorter first), then by tag descending: the newest version comes
+ * first. Kinds other than DELETE and PUT are reserved; a file that has one is UNSUPPORTED.
  */
 #ifndef GY_KEY_H
 #define GY_KEY_H
@@ -91,8 +91,9 @@ gy_key_prefix(struct gyre_slice key)
     return prefix;
 }
 
-/* A short key s with a <= s < b, for index entries (a < b); its length is at most a.size. Returns its
- * size; it is a prefix of `a` with at most its last byte raised, written to `target` (a.size bytes). */
+/* A short key s with a <= s < b, for index entries (a < b); its length is at most a.size. Returns
+ * its size; it is a prefix of `a` with at most its last byte raised, written to `target` (a.size
+ * bytes). */
 size_t gy_key_separator(struct gyre_slice a, struct gyre_slice b, uint8_t *target);
 
 #endif

@@ -37,8 +37,9 @@ gyre_batch_free(gyre_batch *batch)
     gy_assert(heap.used == 0);
 }
 
-/* Make room for `more` bytes. The block that held the operations before is left to the caller to free:
- * what he adds may lie in it (a key that gyre_batch_next gave). NULL in *ret_old: nothing to free. */
+/* Make room for `more` bytes. The block that held the operations before is left to the caller to
+ * free: what he adds may lie in it (a key that gyre_batch_next gave). NULL in *ret_old: nothing to
+ * free. */
 static gyre_status
 grow(gyre_batch *batch, size_t more, uint8_t **ret_old)
 {

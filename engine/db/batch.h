@@ -1,6 +1,8 @@
-/* batch.h - what the write path sees of a gyre_batch: its operations, encoded as the log takes them.
+/* batch.h - what the write path sees of a gyre_batch: its operations, encoded as the log takes
+ * them.
  *
- * A batch belongs to no loop, so its memory is not a loop's: it brings its own unlimited heap along.
+ * A batch belongs to no loop, so its memory is not a loop's: it brings its own unlimited heap
+ * along.
  */
 #ifndef GY_BATCH_H
 #define GY_BATCH_H

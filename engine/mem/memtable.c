@@ -1,17 +1,18 @@
-/* memtable.c - a skiplist, the region that its nodes lie in, and a count of who holds it. */
+/* memtable.c - a tree of entries, the region that they lie in, and a count of who holds it. */
 #include "engine/mem/memtable.h"
 
-#include "engine/mem/skiplist.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 
 #include "io/base/ban.h"
 
+#define STEPS_ALONE 3u /* shorter walks are not worth a search for what lies ahead */
+
 struct gy_memtable {
-    struct gy_skiplist list;
+    struct gy_memtree tree;
     struct gy_region region;
     struct gy_heap *heap;
-    uint64_t used; /* bytes of nodes */
+    uint64_t used; /* bytes of entries */
     uint64_t count;
     uint64_t sequence_first;
     uint64_t sequence_last;
@@ -24,11 +25,12 @@ gy_memtable_make(struct gy_heap *heap, struct gy_region_pool *pool, uint64_t ran
 {
     struct gy_memtable *memtable = gy_heap_zalloc(heap, sizeof(*memtable), GY_MEM_MEMTABLE);
 
+    (void)random_seed;
     if (memtable == NULL) {
         return NULL;
     }
-    gy_skiplist_init(&memtable->list, random_seed);
     gy_region_init(&memtable->region, pool);
+    gy_memtree_init(&memtable->tree, &memtable->region);
     memtable->heap = heap;
     memtable->references = 1;
     return memtable;
@@ -60,12 +62,13 @@ gy_memtable_unref(struct gy_memtable *memtable)
 bool
 gy_memtable_reserve(struct gy_memtable *memtable, uint64_t key_and_value_bytes, uint32_t count)
 {
-    const uint64_t overhead = gy_skiplist_overhead(&memtable->list, count);
+    const uint64_t overhead = (sizeof(struct gy_memnode) + 7ull) * count;
 
     if (key_and_value_bytes > SIZE_MAX / 2 - overhead) {
         return false;
     }
-    return gy_region_reserve(&memtable->region, (size_t)(overhead + key_and_value_bytes));
+    return gy_memtree_prepare(&memtable->tree, count) &&
+           gy_region_reserve(&memtable->region, (size_t)(overhead + key_and_value_bytes));
 }
 
 static void
@@ -83,13 +86,12 @@ void
 gy_memtable_add(struct gy_memtable *memtable, struct gyre_slice key, uint64_t tag,
                 struct gyre_slice value)
 {
-    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
-    const uint64_t size = gy_skiplist_node_size(&memtable->list, key.size + value.size);
-    void *node = gy_region_alloc(&memtable->region, (size_t)size);
+    const uint64_t size = gy_memnode_size(key.size + value.size);
+    struct gy_memnode *node = gy_region_alloc(&memtable->region, (size_t)size);
 
     gy_assert(!memtable->frozen); /* M4 */
     gy_assert(node != NULL);      /* M5: it was reserved */
-    gy_skiplist_add(&memtable->list, node, &target, value);
+    gy_memtree_add(&memtable->tree, node, key, tag, value);
     note_sequence(memtable, gy_tag_sequence(tag));
     memtable->used += size;
     memtable->count++;
@@ -98,23 +100,19 @@ gy_memtable_add(struct gy_memtable *memtable, struct gyre_slice key, uint64_t ta
 /* ---- Find ---- */
 
 static struct gy_entry
-entry_of(const struct gy_skipnode *node)
+entry_of(const struct gy_memnode *node)
 {
     return (struct gy_entry){
-        .key = gy_skipnode_key(node), .tag = node->tag, .value = gy_skipnode_value(node)};
+        .key = gy_memnode_key(node), .tag = node->tag, .value = gy_memnode_value(node)};
 }
 
 bool
 gy_memtable_get(const struct gy_memtable *memtable, struct gyre_slice key, uint64_t sequence,
                 struct gy_entry *ret_entry)
 {
-    const struct gy_skiptarget target = gy_skiptarget_of(key, gy_tag_seek(sequence));
-    struct gy_skipnode *before = gy_skiplist_before(&memtable->list, &target);
-    const struct gy_skiplink *link = gy_skipnode_link(before, 0);
-    const struct gy_skipnode *node = link->next;
+    const struct gy_memnode *node = gy_memtree_find(&memtable->tree, key, gy_tag_seek(sequence));
 
-    if (node == NULL || link->prefix != target.prefix || node->key_size != key.size ||
-        memcmp(node + 1, key.data, key.size) != 0) {
+    if (node == NULL) {
         return false;
     }
     gy_assert_slow(gy_tag_sequence(node->tag) <= sequence);
@@ -145,7 +143,7 @@ gy_memtable_bytes(const struct gy_memtable *memtable)
 uint64_t
 gy_memtable_used(const struct gy_memtable *memtable)
 {
-    return memtable->used;
+    return memtable->used + memtable->tree.block_bytes;
 }
 
 uint64_t
@@ -168,11 +166,12 @@ gy_memtable_sequence_last(const struct gy_memtable *memtable)
 
 /* ---- Walk ---- */
 
-/* Stand on `node`, or nowhere when it is the head. */
+/* Stand on `node`, or nowhere when it is the front of the tree. */
 static void
-stand_on(struct gy_memtable_iter *iter, struct gy_skipnode *node)
+stand_on(struct gy_memtable_iter *iter, struct gy_memnode *node)
 {
-    iter->node = node == iter->memtable->list.head ? NULL : node;
+    iter->node = node == iter->memtable->tree.front ? NULL : node;
+    iter->steps = 0;
 }
 
 void
@@ -184,47 +183,45 @@ gy_memtable_iter_init(struct gy_memtable_iter *iter, const struct gy_memtable *m
 void
 gy_memtable_iter_first(struct gy_memtable_iter *iter)
 {
-    iter->node = gy_skipnode_link(iter->memtable->list.head, 0)->next;
+    stand_on(iter, iter->memtable->tree.front->next);
 }
 
 void
 gy_memtable_iter_last(struct gy_memtable_iter *iter)
 {
-    stand_on(iter, iter->memtable->list.tail[0]);
+    stand_on(iter, iter->memtable->tree.tail);
 }
 
 void
 gy_memtable_iter_seek(struct gy_memtable_iter *iter, struct gyre_slice key, uint64_t tag)
 {
-    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
-
-    iter->node = gy_skipnode_link(gy_skiplist_before(&iter->memtable->list, &target), 0)->next;
+    stand_on(iter, gy_memtree_before(&iter->memtable->tree, key, tag)->next);
 }
 
 void
 gy_memtable_iter_seek_before(struct gy_memtable_iter *iter, struct gyre_slice key, uint64_t tag)
 {
-    const struct gy_skiptarget target = gy_skiptarget_of(key, tag);
-
-    stand_on(iter, gy_skiplist_before(&iter->memtable->list, &target));
+    stand_on(iter, gy_memtree_before(&iter->memtable->tree, key, tag));
 }
 
 void
 gy_memtable_iter_next(struct gy_memtable_iter *iter)
 {
     gy_assert(iter->node != NULL);
-    iter->node = gy_skipnode_link(iter->node, 0)->next;
-    if (iter->node != NULL) {
-        __builtin_prefetch(gy_skipnode_link(iter->node, 0)->next);
+    iter->node = iter->node->next;
+    iter->steps++;
+    if (iter->node != NULL && iter->steps > STEPS_ALONE) {
+        gy_memtree_fetch_ahead(&iter->memtable->tree, &iter->trail, iter->node);
     }
 }
 
-/* Nodes have no links back: a search for the one in front costs less than 8 bytes in each of them. */
+/* Entries have no links back: a search for the one in front costs less than 8 bytes in each of
+ * them. */
 void
 gy_memtable_iter_prev(struct gy_memtable_iter *iter)
 {
     gy_assert(iter->node != NULL);
-    gy_memtable_iter_seek_before(iter, gy_skipnode_key(iter->node), iter->node->tag);
+    gy_memtable_iter_seek_before(iter, gy_memnode_key(iter->node), iter->node->tag);
 }
 
 bool

@@ -12,8 +12,8 @@
 #endif
 #endif
 
-/* With AddressSanitizer a chunk in the pool is as forbidden as freed memory, so a slice that outlived
- * its memtable is caught at once. */
+/* With AddressSanitizer a chunk in the pool is as forbidden as freed memory, so a slice that
+ * outlived its memtable is caught at once. */
 #ifdef REGION_ASAN
 #include <sanitizer/asan_interface.h>
 #define forbid(base, size) ASAN_POISON_MEMORY_REGION(base, size)

@@ -1,6 +1,7 @@
 /* fuzz_edit.c - gy_edit_decode on any bytes: the payload of a manifest frame whose checksum fits.
  *
- * Each edit that decodes must encode to the very bytes it came from. The whole is also read as CURRENT.
+ * Each edit that decodes must encode to the very bytes it came from. The whole is also read as
+ * CURRENT.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* fuzz_frame.c - gy_frame_open on any bytes, as they are and with the checksum set right.
  *
- * Input: the bytes of a frame. The place is fixed, so that frames of the corpus open. A frame that opens
+ * Input: the bytes of a frame. The place is fixed, so that frames of the corpus open. A frame that
+ *        opens
  * is sealed again and must give the same bytes.
  */
 #include <stdint.h>

@@ -52,7 +52,8 @@ batch_codec_bytes_are_those_of_the_header(void **state)
     assert_memory_equal(bytes, expected, sizeof(expected));
 }
 
-/* Goal:   a list of operations comes back as it was; no cut of it does, unless it falls between two.
+/* Goal:   a list of operations comes back as it was; no cut of it does, unless it falls between
+ *         two.
  * Method: random operations in a block of exact size; decode the whole and every cut. */
 static void
 batch_codec_list_survives_and_cuts_are_seen(void **state)

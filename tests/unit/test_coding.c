@@ -39,8 +39,10 @@ coding_fixed_integers_are_little_endian(void **state)
     assert_true(gy_get_u64(bytes + 7) == 0x0708090a0b0c0d0eull);
 }
 
-/* Goal:   each number survives, in the size that was announced, and no prefix of it reads as a number.
- * Method: numbers of all lengths; decode the whole and every cut of it from a block of exact size. */
+/* Goal:   each number survives, in the size that was announced, and no prefix of it reads as a
+ *         number.
+ * Method: numbers of all lengths; decode the whole and every cut of it from a block of exact size.
+ *         */
 static void
 coding_varint_survives_and_no_cut_of_it_does(void **state)
 {
@@ -127,7 +129,8 @@ read_sample(struct gy_reader *reader)
            rest.size == 3 && memcmp(rest.data, "xyz", 3) == 0;
 }
 
-/* Goal:   a writer without room measures; one with exactly that room writes; a reader gets all back.
+/* Goal:   a writer without room measures; one with exactly that room writes; a reader gets all
+ *         back.
  * Method: measure, write into a block of that size, read, and ask that nothing is left. */
 static void
 coding_writer_measures_then_fits_exactly(void **state)
@@ -151,8 +154,8 @@ coding_writer_measures_then_fits_exactly(void **state)
     free(writer.data);
 }
 
-/* Goal:   a writer that is too small writes nothing past its end and goes on counting; a later small
- *         item does not slip in behind one that did not fit.
+/* Goal:   a writer that is too small writes nothing past its end and goes on counting; a later
+ *         small item does not slip in behind one that did not fit.
  * Method: every capacity below the need, in blocks of exact size. */
 static void
 coding_writer_stays_inside_when_too_small(void **state)

@@ -117,7 +117,8 @@ decode_one(const uint8_t *bytes, size_t size, struct gy_edit *ret_edit)
     return gy_edit_decode(&reader, ret_edit);
 }
 
-/* Goal:   each kind comes back as it was, alone and in a list, and takes the bytes that were measured.
+/* Goal:   each kind comes back as it was, alone and in a list, and takes the bytes that were
+ *         measured.
  * Method: encode, decode from a block of exact size. */
 static void
 edit_each_kind_survives(void **state)
@@ -164,8 +165,8 @@ edit_bytes_are_the_frozen_ones(void **state)
 }
 
 /* Goal:   an edit that is cut does not decode, and nothing behind the cut is read.
- * Method: every cut of every kind in a block of exact size; cuts of the body with a size that fits it
- *         too, so that missing fields are met and not only a short frame. */
+ * Method: every cut of every kind in a block of exact size; cuts of the body with a size that fits
+ *         it too, so that missing fields are met and not only a short frame. */
 static void
 edit_cut_anywhere_is_corrupt(void **state)
 {
@@ -230,8 +231,8 @@ edit_changed_byte_stays_inside(void **state)
     free(copy);
 }
 
-/* Goal:   unknown kinds: those that may be skipped are, the others are UNSUPPORTED and leave the reader
- *         where it was, so that the caller can name the place.
+/* Goal:   unknown kinds: those that may be skipped are, the others are UNSUPPORTED and leave the
+ *         reader where it was, so that the caller can name the place.
  * Method: all 256 kinds in front of a known edit. */
 static void
 edit_unknown_kind_is_skipped_or_refused(void **state)
@@ -271,7 +272,8 @@ decode_changed(const struct gy_edit *edit)
 }
 
 /* Goal:   numbers past their limits and tables that cannot be do not get into the store.
- * Method: change one field of a sound edit at a time, to the last good value and to the first bad one. */
+ * Method: change one field of a sound edit at a time, to the last good value and to the first bad
+ *         one. */
 static void
 edit_out_of_range_is_refused(void **state)
 {

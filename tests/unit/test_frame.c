@@ -59,8 +59,8 @@ assert_same(const struct gy_frame *a, const struct gy_frame *b)
     assert_true(a->file_number == b->file_number);
 }
 
-/* Goal:   what was sealed opens again with all fields; the payload is untouched and the padding is zero,
- *         so no old memory gets to the disk.
+/* Goal:   what was sealed opens again with all fields; the payload is untouched and the padding is
+ *         zero, so no old memory gets to the disk.
  * Method: payloads around the block size and the largest one. */
 static void
 frame_opens_as_it_was_sealed(void **state)
@@ -111,8 +111,8 @@ frame_bytes_are_the_frozen_ones(void **state)
 }
 
 /* Goal:   no change of a bit goes unseen, and nothing is written to the result then.
- * Method: flip each bit of header and payload, open, flip it back. Padding is not covered: any change
- *         of it leaves the frame as it was. */
+ * Method: flip each bit of header and payload, open, flip it back. Padding is not covered: any
+ *         change of it leaves the frame as it was. */
 static void
 frame_sees_every_flipped_bit(void **state)
 {
@@ -140,8 +140,8 @@ frame_sees_every_flipped_bit(void **state)
     free(bytes);
 }
 
-/* Goal:   a frame opens in its own store, file and place only: recycled logs and misdirected writes are
- *         full of frames that are valid elsewhere.
+/* Goal:   a frame opens in its own store, file and place only: recycled logs and misdirected writes
+ *         are full of frames that are valid elsewhere.
  * Method: near and far places, and all small (file, offset) pairs against each other. */
 static void
 frame_opens_in_its_own_place_only(void **state)
@@ -182,7 +182,8 @@ frame_opens_in_its_own_place_only(void **state)
     }
 }
 
-/* Goal:   a frame cut anywhere before its payload's end is no frame, and no byte past the cut is read.
+/* Goal:   a frame cut anywhere before its payload's end is no frame, and no byte past the cut is
+ *         read.
  * Method: every cut in a block of exact size; from the payload's end on it opens. */
 static void
 frame_cut_anywhere_is_none(void **state)
@@ -223,8 +224,8 @@ open_changed(size_t at, uint64_t value, unsigned width)
     return result;
 }
 
-/* Goal:   F1 to F4 are judged as the header says, also behind a checksum that fits; the seed is the one
- *         of the header.
+/* Goal:   F1 to F4 are judged as the header says, also behind a checksum that fits; the seed is the
+ *         one of the header.
  * Method: change one field at a time and seal again. */
 static void
 frame_rules_hold_behind_the_checksum(void **state)
@@ -266,7 +267,8 @@ frame_of_plain_bytes_is_none(void **state)
 }
 
 /* Goal:   the checksum is XXH3, 64 bits, with a seed, as other programs compute it.
- * Method: values from the xxhsum program and xxHash's own tests: the empty input, and one of each path. */
+ * Method: values from the xxhsum program and xxHash's own tests: the empty input, and one of each
+ *         path. */
 static void
 frame_checksum_is_xxh3(void **state)
 {

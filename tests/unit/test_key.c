@@ -17,7 +17,8 @@ struct key {
     size_t size;
 };
 
-/* Few different bytes, the extreme ones among them, so that keys share prefixes and differ by zeros. */
+/* Few different bytes, the extreme ones among them, so that keys share prefixes and differ by
+ * zeros. */
 static struct key
 random_key(struct gy_rng *rng, size_t size_max)
 {
@@ -56,8 +57,8 @@ compare_plainly(const struct key *a, const struct key *b)
 }
 
 /* Goal:   keys are ordered bytewise, then the shorter first, and the prefix never contradicts that.
- * Method: random pairs over tiny alphabets against the definition; a prefix of a key in a block of exact
- *         size. */
+ * Method: random pairs over tiny alphabets against the definition; a prefix of a key in a block of
+ *         exact size. */
 static void
 key_order_is_bytewise_and_prefix_agrees(void **state)
 {
@@ -88,8 +89,8 @@ key_order_is_bytewise_and_prefix_agrees(void **state)
     }
 }
 
-/* Goal:   of one key the newest version comes first; a seek tag stands in front of what it may see and
- *         behind what is too new.
+/* Goal:   of one key the newest version comes first; a seek tag stands in front of what it may see
+ *         and behind what is too new.
  * Method: the tags around one sequence, with every kind. */
 static void
 key_versions_come_newest_first(void **state)
@@ -113,8 +114,9 @@ key_versions_come_newest_first(void **state)
     assert_true(gy_entry_compare(gyre_str("a"), 1, gyre_str("b"), 9) < 0);
 }
 
-/* Goal:   a separator s of a < b keeps a <= s < b, is no longer than a, and is a prefix of a with at most
- *         its last byte raised; where a shorter one of that form exists, it is shorter than a.
+/* Goal:   a separator s of a < b keeps a <= s < b, is no longer than a, and is a prefix of a with
+ *         at most its last byte raised; where a shorter one of that form exists, it is shorter than
+ *         a.
  * Method: random pairs over tiny alphabets with 0x00, 0xfe and 0xff; the target has exactly a.size
  *         bytes. The shortest is found by trying all prefixes. */
 static size_t

@@ -210,8 +210,8 @@ check_whole_walk(struct fixture *f)
 }
 
 /* Goal:   gets, seeks and walks in both directions agree with a sorted array, for every sequence.
- * Method: random adds (often a newer version of a key, or a delete) and questions between them, over key
- *         shapes that tie in their prefixes. */
+ * Method: random adds (often a newer version of a key, or a delete) and questions between them,
+ *         over key shapes that tie in their prefixes. */
 static void
 run_model(enum shape shape, uint64_t seed, uint32_t count)
 {
@@ -250,8 +250,8 @@ memtable_agrees_with_a_sorted_array(void **state)
     }
 }
 
-/* Goal:   ordered input, which takes short cuts, gives the same table: ascending, descending, from both
- *         ends, and many versions of one key.
+/* Goal:   ordered input, which takes short cuts, gives the same table: ascending, descending, from
+ *         both ends, and many versions of one key.
  * Method: build each, compare whole walks with the array, and all gets. */
 static void
 memtable_agrees_when_keys_come_in_order(void **state)
@@ -285,7 +285,8 @@ memtable_agrees_when_keys_come_in_order(void **state)
 
 /* Goal:   an iterator stays where it is while entries are added around it, and sees those that come
  *         behind it.
- * Method: stand on a random entry, add, and go one step in either direction; compare with the array. */
+ * Method: stand on a random entry, add, and go one step in either direction; compare with the
+ *         array. */
 static void
 memtable_iterator_survives_adds(void **state)
 {
@@ -322,9 +323,10 @@ memtable_iterator_survives_adds(void **state)
     end(&f);
 }
 
-/* Goal:   after a reservation that was granted, adds never ask for memory (M5), single ones and batches;
- *         one that is refused changes nothing.
- * Method: fail the n-th allocation, for every n until all passes; take all memory away for the adds. */
+/* Goal:   after a reservation that was granted, adds never ask for memory (M5), single ones and
+ *         batches; one that is refused changes nothing.
+ * Method: fail the n-th allocation, for every n until all passes; take all memory away for the
+ *         adds. */
 static uint32_t
 fill_under_failure(struct fixture *f, uint64_t fail_at, bool *ret_refused)
 {
@@ -403,8 +405,8 @@ memtable_make_and_reserve_refuse(void **state)
     end(&f);
 }
 
-/* Goal:   the figures that decide when to flush: count, bytes, sequences; frozen stays frozen; slices
- *         live while somebody holds the memtable.
+/* Goal:   the figures that decide when to flush: count, bytes, sequences; frozen stays frozen;
+ *         slices live while somebody holds the memtable.
  * Method: an empty table, two entries in odd order, a second reference. */
 static void
 memtable_tells_its_state(void **state)

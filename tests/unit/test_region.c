@@ -10,7 +10,8 @@
 #include "io/base/rng.h"
 
 /* Goal:   allocations are aligned, do not overlap, keep their bytes, and all memory goes back.
- * Method: random sizes up to larger than a chunk, each filled with its own byte and checked at the end. */
+ * Method: random sizes up to larger than a chunk, each filled with its own byte and checked at the
+ *         end. */
 static void
 region_memory_is_aligned_and_ones_own(void **state)
 {
@@ -48,8 +49,34 @@ region_memory_is_aligned_and_ones_own(void **state)
     assert_int_equal(heap.used, 0);
 }
 
+/* Goal:   large allocations between small ones waste no chunks (R3).
+ * Method: take turns; all that is not handed out is less than two chunks. */
+static void
+region_large_ones_leave_the_chunk_in_use(void **state)
+{
+    const size_t large = GY_REGION_CHUNK / 4 + 1000;
+    struct gy_heap heap;
+    struct gy_region_pool pool;
+    struct gy_region region;
+    uint64_t sum = 0;
+    (void)state;
+
+    gy_heap_init(&heap, UINT64_MAX);
+    gy_region_pool_init(&pool, &heap, 2);
+    gy_region_init(&region, &pool);
+    for (unsigned i = 0; i < 300; i++) {
+        assert_non_null(gy_region_alloc(&region, 104));
+        assert_non_null(gy_region_alloc(&region, large));
+        sum += 104 + large;
+    }
+    assert_true(region.bytes < sum + 2 * GY_REGION_CHUNK);
+    gy_region_fini(&region);
+    gy_region_pool_fini(&pool);
+}
+
 /* Goal:   after a reservation that many bytes are certain, in one piece or several (R1).
- * Method: random reservations; then forbid the heap to give anything, and take them up to the last byte. */
+ * Method: random reservations; then forbid the heap to give anything, and take them up to the last
+ *         byte. */
 static void
 region_reserved_bytes_are_certain(void **state)
 {
@@ -116,8 +143,8 @@ region_refusal_changes_nothing(void **state)
     assert_int_equal(heap.used, 0);
 }
 
-/* Goal:   chunks of a dead region serve the next one without the heap (R2); the pool keeps at most what
- *         it may, and never chunks of another size.
+/* Goal:   chunks of a dead region serve the next one without the heap (R2); the pool keeps at most
+ *         what it may, and never chunks of another size.
  * Method: fill and drop regions, count allocations of the heap. */
 static void
 region_pool_serves_the_next_one(void **state)
@@ -159,6 +186,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(region_memory_is_aligned_and_ones_own),
+        cmocka_unit_test(region_large_ones_leave_the_chunk_in_use),
         cmocka_unit_test(region_reserved_bytes_are_certain),
         cmocka_unit_test(region_refusal_changes_nothing),
         cmocka_unit_test(region_pool_serves_the_next_one),
