@@ -108,6 +108,7 @@ struct gy_wal {
     struct gy_file slots[GY_WAL_SLOT_MAX];
     bool slot_exists[GY_WAL_SLOT_MAX];
     bool slot_ready[GY_WAL_SLOT_MAX];           /* zero-filled, synced, open, no log in it */
+    bool slot_taken[GY_WAL_SLOT_MAX];           /* a log is being started in it: not ready, not yet live */
     struct gy_wal_log logs[GY_WAL_SLOT_MAX];    /* ascending; the last is the current one once started */
     uint32_t log_count;
     bool started;            /* there is a current log */

@@ -156,6 +156,9 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
 static bool
 slot_is_live(const struct gy_wal *wal, uint32_t slot)
 {
+    if (wal->slot_taken[slot]) {
+        return true;
+    }
     for (uint32_t i = 0; i < wal->log_count; i++) {
         if (wal->logs[i].slot == slot) {
             return true;
@@ -280,6 +283,7 @@ enter_log(struct gy_wal *wal, const struct gy_wal_log *log, uint64_t offset)
 {
     gy_assert(wal->log_count < GY_WAL_SLOT_MAX);
     wal->slot_ready[log->slot] = false;
+    wal->slot_taken[log->slot] = false;
     wal->logs[wal->log_count++] = *log;
     wal->started = true;
     wal->offset = offset;
@@ -303,7 +307,8 @@ gy_wal_await_switch(struct gy_wal *wal)
         gy_wal_want_slot(wal);
         return GYRE_AGAIN;
     }
-    wal->slot_ready[slot] = false; /* taken: the maker must not see it */
+    wal->slot_ready[slot] = false;
+    wal->slot_taken[slot] = true; /* or the maker would find it without a log and call it ready */
     if (wal->durable_offset < wal->written_offset) {
         status = gy_file_await_sync(loop_of(wal), &wal->slots[wal->logs[wal->log_count - 1].slot],
                                     GY_IO_WAL);
@@ -323,6 +328,7 @@ gy_wal_await_switch(struct gy_wal *wal)
     }
     if (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY) { /* refused before anything was written */
         wal->slot_ready[slot] = true;
+        wal->slot_taken[slot] = false;
         wal->slot_status = status;
         wal->slot_error = *gy_sched_error(&loop_of(wal)->sched);
         return status;
