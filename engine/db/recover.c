@@ -111,6 +111,7 @@ apply_add_log(gyre_db *db, struct gy_recovery *recovery, uint64_t number, uint32
     recovery->logs[count] = (struct gy_wal_log){
         .number = number, .slot = slot, .sequence_first = UINT64_MAX}; /* until it is read */
     recovery->log_count++;
+    db->next_file_number = gy_max_u64(db->next_file_number, number + 1); /* never given to another log */
     return GYRE_OK;
 }
 
