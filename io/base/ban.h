@@ -7,6 +7,13 @@
 #ifndef GY_BAN_H
 #define GY_BAN_H
 
+/* Fortified headers define some of them as macros. */
+#undef printf
+#undef fprintf
+#undef sprintf
+#undef strcpy
+#undef strcat
+
 #pragma GCC poison malloc calloc realloc free
 #pragma GCC poison printf fprintf abort exit
 #pragma GCC poison rand srand time gettimeofday clock_gettime usleep sleep nanosleep getenv
