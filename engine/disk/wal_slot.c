@@ -252,6 +252,7 @@ gy_wal_release(struct gy_wal *wal, uint64_t log_min)
     wal->log_count -= keep;
     wal->room_wanted = wal->log_count + 2 > wal->config.slot_count_max;
     gy_wal_want_slot(wal);
+    gy_waitq_wake_all(&wal->space); /* a slot that is ready again is log space */
     gy_wal_kick(wal);
 }
 
