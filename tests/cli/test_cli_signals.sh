@@ -14,7 +14,10 @@ wait_for_count() {
     done
     fail "no $2 records acknowledged in 30 s: $(tail -n 3 "$1")"
 }
-acknowledged() { awk '/^acknowledged [0-9]+ records$/ {n = $2} END {print n + 0}' "$1"; }
+acknowledged() {
+    [ -e "$1" ] || { echo 0; return; } # the loader has not begun
+    awk '/^acknowledged [0-9]+ records$/ {n = $2} END {print n + 0}' "$1"
+}
 
 # the first COUNT records at least, and no hole: exactly the first N of the input
 check_prefix() { # STORE COUNT
@@ -26,6 +29,7 @@ check_prefix() { # STORE COUNT
 }
 
 for signal in INT TERM KILL; do
+    rm -f log # what it held would pass for this load's
     mkfifo pipe
     "$gyre" load "s$signal" pipe --format tsv --batch 10 --progress 100 2>log &
     loader=$!
@@ -50,12 +54,13 @@ for signal in INT TERM KILL; do
 done
 
 # a signal while the input is silent
+rm -f log
 mkfifo pipe
-"$gyre" load quiet pipe --format tsv 2>log &
+"$gyre" load quiet pipe --format tsv --progress 1 2>log &
 loader=$!
 exec 9>pipe
 printf 'a\t1\n' >&9
-sleep 0.5
+wait_for_count log 1
 kill -INT $loader
 code=0
 wait $loader || code=$?
@@ -64,7 +69,7 @@ exec 9>&-
 [ "$("$gyre" get quiet a)" = 1 ] || fail "what came before the silence is lost"
 
 # BUFFERED survives the death of the process as well
-rm pipe
+rm pipe log
 mkfifo pipe
 "$gyre" load buffered pipe --format tsv --batch 10 --progress 100 --durability buffered 2>log &
 loader=$!

@@ -44,6 +44,7 @@ fi
 
 # a second opener, while a load waits for its input
 mkfifo pipe
+: >log
 "$gyre" load held pipe --format tsv --progress 1 2>log &
 loader=$!
 exec 9>pipe
@@ -60,7 +61,7 @@ started=$SECONDS
 exits 5 "$gyre" put held b 2 --wait 1
 [ $((SECONDS - started)) -ge 1 ] || fail "--wait does not wait"
 exits 5 "$gyre" salvage held elsewhere
-("$gyre" put held b 2 --wait 20 2>waiting || echo failed >>waiting) &
+("$gyre" put held b 2 --wait 20 2>waiting || echo failed >>waiting) 9>&- &
 waiter=$!
 sleep 0.2
 printf 'c\t3\n' >&9

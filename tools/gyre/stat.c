@@ -78,6 +78,9 @@ property(struct cli *cli, const char *name)
             text[0] = '\0';
         }
     }
+    for (char *line_end = text; (line_end = strchr(line_end, '\n')) != NULL;) {
+        *line_end = line_end[1] != '\0' ? ' ' : '\0'; /* some are lists, a line each */
+    }
     return text;
 }
 
