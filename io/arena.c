@@ -139,6 +139,15 @@ warm_main(void *arg)
     arena->is_warming = false;
 }
 
+void
+gy_arena_warm(struct gy_arena *arena)
+{
+    if (!arena->is_warming && wants_more(arena)) {
+        arena->is_warming = gy_spawn(&arena->loop->sched, GY_CLASS_BACKGROUND, "arena", warm_main,
+                                     arena, NULL) == GYRE_OK; /* else the next is made when needed */
+    }
+}
+
 static uint8_t *
 chunk_fresh(struct gy_arena *arena)
 {
@@ -148,10 +157,7 @@ chunk_fresh(struct gy_arena *arena)
         (void)make_ready(arena, GY_ARENA_CHUNK);
     }
     arena->chunk_fresh++;
-    if (!arena->is_warming && wants_more(arena)) {
-        arena->is_warming = gy_spawn(&arena->loop->sched, GY_CLASS_BACKGROUND, "arena", warm_main,
-                                     arena, NULL) == GYRE_OK; /* else the next one is made when it is needed */
-    }
+    gy_arena_warm(arena);
     return chunk;
 }
 

@@ -39,6 +39,9 @@ gyre_status gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t
                           uint32_t buffer_count_max);
 void gy_arena_fini(struct gy_arena *arena);
 
+/* Start making chunks ready ahead (A2); also done by each take. */
+void gy_arena_warm(struct gy_arena *arena);
+
 /* NULL: the range or the memory limit is used up. The tag is charged for the whole chunk. */
 void *gy_arena_chunk_get(struct gy_arena *arena, enum gy_mem_tag tag);
 void gy_arena_chunk_put(struct gy_arena *arena, void *chunk, enum gy_mem_tag tag);

@@ -95,6 +95,7 @@ init_memory(gyre_loop *loop, const struct gyre_loop_options *o)
         gy_arena_fini(&loop->arena);
         return status;
     }
+    gy_arena_warm(&loop->arena);
     gy_region_pool_init(&loop->regions, &loop->io.heap, REGION_POOL_CHUNKS);
     return GYRE_OK;
 }
