@@ -253,6 +253,7 @@ recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first,
                         operation.value);
     }
     db->sequence = sequence - 1;
+    db->counters.recovered_records += count;
     return GYRE_OK;
 }
 
@@ -492,7 +493,6 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
     if (recovery->staged_count == 0) { /* numbers that a power cut took are not used again */
         db->sequence = gy_max_u64(db->sequence, recovery->last_sequence);
     }
-    db->counters.recovered_records = reader.record_count;
     db->counters.tail_dropped_bytes = reader.tail_dropped_bytes;
     gy_wal_reader_fini(&reader);
     if (status == GYRE_OK && reader.tail_dropped_bytes > 0) {

@@ -108,7 +108,7 @@ await_table(struct verify_call *call, struct gy_table *table)
     }
     call->result.table_count++;
     call->result.block_count += call->check.block_count;
-    call->result.byte_count += call->check.byte_count;
+    call->result.byte_count += table->meta.size;
     call->before += table->meta.size;
     return report(call, call->before);
 }

@@ -443,7 +443,8 @@ gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint
         if (await_frame(reader, file, &window, 0, at, &frame, &bytes, &status) == GY_FRAME_OK) {
             number = gy_max_u64(number, frame.file_number);
         }
-        is_blank = is_blank && (status != GYRE_OK || is_blank_page(&window, at));
+        is_blank = is_blank && (status != GYRE_OK || is_blank_page(&window, at) ||
+                                window.file_size - at <= GY_PAGE); /* the slot's mark (wal_slot.c) */
         gy_await_turn(&loop->sched);
     }
     gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
