@@ -5,10 +5,14 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 # shellcheck disable=SC2034 # used by the tests
 gyre=$(realpath "$1")
+# shellcheck disable=SC2034
+tests=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/gyre-cli.XXXXXX")
 
+leave() { :; } # a test may have more to undo
 clean_up() {
     local status=$? job
+    leave
     for job in $(jobs -p); do
         kill "$job" 2>/dev/null || true
     done
