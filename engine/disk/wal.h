@@ -43,7 +43,7 @@ enum gy_group_state {
     GY_GROUP_OPEN,     /* commits are being added */
     GY_GROUP_CLOSED,   /* waits for the writer */
     GY_GROUP_WRITING,
-    GY_GROUP_WRITTEN   /* its buffer is free again; it waits for those before it, or for a sync */
+    GY_GROUP_WRITTEN   /* it waits for those before it, or for a sync */
 };
 
 struct gy_wal_group {

@@ -70,6 +70,13 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
         return;
     }
     wal->stats.bytes_written += group->span;
+}
+
+/* The log has it and everything before it. Not earlier: behind a hole that a killed process leaves, recovery finds nothing in the
+ * log, and the staged copy is the only one. */
+static void
+free_buffer(struct gy_wal *wal, const struct gy_wal_group *group)
+{
     wal->free_buffers |= 1ull << group->index;
     gy_stage_free_group(&wal->stage, group->index);
     gy_waitq_wake_all(&wal->space);
@@ -91,6 +98,7 @@ update_marks(struct gy_wal *wal)
         }
         gy_assert(group->offset == wal->written_offset);
         wal->written_offset = end;
+        free_buffer(wal, group);
         if (group->sequence_last > wal->written_sequence) {
             wal->written_sequence = group->sequence_last;
         }
