@@ -26,7 +26,9 @@ const struct cli_command cli_load_command = {
     .flags = CLI_HAS_PROGRESS};
 
 #define BATCH_BYTES_MAX (1u << 20) /* a batch is also written when it is so large */
-#define SKIPPED_SHOWN_MAX 10u      /* more bad records than that are only counted */
+#define ROOM_TRIES 100u            /* two seconds in all */
+#define ROOM_PAUSE_NS 20000000u
+#define SKIPPED_SHOWN_MAX 10u /* more bad records than that are only counted */
 
 struct load {
     struct cli *cli;
@@ -40,6 +42,20 @@ struct load {
     int code; /* why it ends; CLI_GO_ON while it goes on */
 };
 
+/* Under a small --memory a batch can find no room until a flush has given some back. Nothing was
+ * changed then, so it may be tried again; the sleep lets the store's own work go on. */
+static gyre_status
+write_batch(struct load *load)
+{
+    gyre_status status = gyre_write(load->cli->db, NULL, load->batch);
+
+    for (unsigned i = 0; i < ROOM_TRIES && status == GYRE_NO_MEMORY; i++) {
+        (void)gyre_sleep(load->cli->loop, ROOM_PAUSE_NS);
+        status = gyre_write(load->cli->db, NULL, load->batch);
+    }
+    return status;
+}
+
 /* Write what the batch holds. False: it failed, or a signal came. */
 static bool
 commit(struct load *load)
@@ -47,7 +63,7 @@ commit(struct load *load)
     const uint32_t count = gyre_batch_count(load->batch);
 
     if (count > 0 && load->code == CLI_GO_ON) {
-        const gyre_status status = gyre_write(load->cli->db, NULL, load->batch);
+        const gyre_status status = write_batch(load);
 
         if (status != GYRE_OK) {
             cli_progress_finish(&load->progress);
