@@ -175,7 +175,11 @@ wal_config(gyre_db *db, struct gy_wal_config *ret_config)
 static GY_SUSPENDS gyre_status
 await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
 {
-    const uint64_t log_min = gy_wal_log_min(&db->wal, db->flushed_sequence);
+    /* With nothing in memory all there is is in tables, whatever numbers a power cut took. */
+    const bool empty = db->view->frozen_count == 0 && gy_memtable_count(db->view->active) == 0;
+    const uint64_t flushed =
+        empty ? gy_max_u64(db->sequence, db->flushed_sequence) : db->flushed_sequence;
+    const uint64_t log_min = gy_wal_log_min(&db->wal, flushed);
     struct gy_edit edit = {.kind = GY_EDIT_FLUSHED};
     gyre_status status = GYRE_OK;
 
@@ -238,6 +242,25 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
     return GYRE_OK;
 }
 
+/* N5: a new manifest; on a full disk the old one, where numbers are called used up as a snapshot would do it. */
+static GY_SUSPENDS gyre_status
+await_own_manifest(gyre_db *db, const struct gy_recovery *recovery)
+{
+    struct gy_edit edit = {.kind = GY_EDIT_COUNTERS};
+    gyre_status status = gy_manifest_await_rotate(&db->manifest);
+
+    if (status != GYRE_NO_SPACE || recovery->manifest.number == 0) {
+        return status;
+    }
+    status = gy_manifest_await_adopt(&db->manifest, &recovery->manifest);
+    if (status == GYRE_OK) {
+        edit.u.counters.next_file_number = db->next_file_number + NUMBERS_AHEAD;
+        edit.u.counters.last_sequence = gy_max_u64(db->flushed_sequence, recovery->last_sequence);
+        status = gy_manifest_await_append(&db->manifest, &edit, 1);
+    }
+    return status;
+}
+
 static GY_SUSPENDS gyre_status
 await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_listing *listing)
 {
@@ -251,7 +274,7 @@ await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_l
     status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
                          recovery->slot_exists, db->flushed_sequence + 1);
     if (status == GYRE_OK) {
-        status = gy_manifest_await_rotate(&db->manifest); /* N5, before anything new is made */
+        status = await_own_manifest(db, recovery); /* before anything new is made */
     }
     if (status == GYRE_OK) {
         status = gy_recover_await_logs(db, recovery);
