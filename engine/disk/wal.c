@@ -151,7 +151,9 @@ is_answerable(const struct gy_wal *wal, const struct gy_wal_group *group)
     if (group->sync_wanted) {
         return wal->durable_sequence >= group->sequence_last;
     }
-    return wal->has_stage || group->state == GY_GROUP_WRITTEN;
+    /* Written with everything before it: what lies behind a hole is not there for recovery, the earlier parts of a large
+     * commit included. */
+    return wal->has_stage || wal->written_sequence >= group->sequence_last;
 }
 
 /* Publish in log order, wake those who are answered, retire groups that nobody needs. */
