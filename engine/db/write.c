@@ -77,7 +77,31 @@ await_memtable(struct write_call *call)
     return refusal(db);
 }
 
-/* Room in memtable and log at the same time. After OK the caller does not suspend before it has appended. */
+/* No memory for the commit: wait while memtables are being flushed, which gives some back. */
+static GY_SUSPENDS gyre_status
+await_memory(struct write_call *call)
+{
+    gyre_db *db = call->db;
+
+    if (db->view->frozen_count == 0) {
+        (void)gy_db_rotate(db); /* fails without memory for another memtable: nothing to wait for */
+    }
+    if (db->view->frozen_count == 0) {
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
+                            "no memory for %llu bytes in the memtable; raise memory_limit",
+                            (unsigned long long)call->user_bytes);
+    }
+    if (db->background_status != GYRE_OK) {
+        *gy_sched_error(&db->loop->io.sched) = db->background_error;
+        return db->background_status;
+    }
+    note_wait(call);
+    gy_db_kick(db);
+    gy_waitq_await(&db->loop->io.sched, &db->room);
+    return GYRE_OK;
+}
+
+/* Room in memtable and log at the same time, and memory. After OK the caller does not suspend before it has appended. */
 static GY_SUSPENDS gyre_status
 await_room(struct write_call *call)
 {
@@ -86,11 +110,16 @@ await_room(struct write_call *call)
     for (;;) {
         gyre_status status = await_memtable(call);
 
-        if (status != GYRE_OK || !db->has_wal || gy_wal_try_reserve(&db->wal, call->commit.size)) {
-            return status;
+        if (status == GYRE_OK && db->has_wal &&
+            !gy_wal_try_reserve(&db->wal, call->commit.size)) {
+            note_wait(call);
+            status = gy_wal_await_reserve(&db->wal, call->commit.size);
+        } else if (status == GYRE_OK) {
+            if (gy_memtable_reserve(db->view->active, call->user_bytes, call->commit.count)) {
+                return GYRE_OK;
+            }
+            status = await_memory(call);
         }
-        note_wait(call);
-        status = gy_wal_await_reserve(&db->wal, call->commit.size);
         if (status != GYRE_OK) {
             return status;
         }
@@ -188,9 +217,6 @@ await_commit(struct write_call *call)
                    : gy_wal_await_answer(&db->wal, sequence + call->commit.count - 1);
     }
     status = await_room(call);
-    if (status == GYRE_OK) {
-        status = reserve_memory(call);
-    }
     if (status != GYRE_OK) {
         return status;
     }

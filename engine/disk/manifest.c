@@ -250,6 +250,31 @@ gy_manifest_await_rotate(struct gy_manifest *manifest)
     return status;
 }
 
+GY_SUSPENDS gyre_status
+gy_manifest_await_adopt(struct gy_manifest *manifest, const struct gy_manifest_end *end)
+{
+    struct gy_loop *loop = manifest->loop;
+    char name[GY_NAME_MAX];
+    gyre_status status;
+
+    gy_name_manifest(name, end->number);
+    status = gy_file_await_open(loop, manifest->dir, name, GY_OPEN_WRITE, GY_IO_META,
+                                &manifest->file);
+    if (status == GYRE_OK) {
+        status = gy_file_await_sync(loop, &manifest->file, GY_IO_META);
+    }
+    if (status == GYRE_OK) {
+        status = gy_file_await_size(loop, &manifest->file, &manifest->capacity);
+    }
+    if (status == GYRE_OK && manifest->capacity < end->end + GY_PAGE) {
+        status = gy_fail_at(&loop->sched, GYRE_NO_SPACE, name, end->end, 0,
+                            "the disk is full and the manifest has no room left");
+    }
+    manifest->number = end->number;
+    manifest->end = end->end;
+    return status;
+}
+
 static GY_SUSPENDS gyre_status
 await_append_locked(struct gy_manifest *manifest, const struct gy_edit *edits, uint32_t edit_count)
 {

@@ -11,7 +11,8 @@
  *       force, unharmed (so a full disk does not poison).
  *   N4  Reading stops at the first place where no frame starts. That is the end, unless something later proves otherwise: a
  *       valid frame behind it, or CURRENT or a log mark that says the manifest was durable further: CORRUPT.
- *   N5  Every writable open starts a new manifest, so a torn tail is never appended to.
+ *   N5  Every writable open starts a new manifest. On a full disk it goes on with the one that was read: made durable first, what
+ *       was torn behind its end is overwritten, and was never acknowledged.
  * Knows nothing of versions and logs: the owner gives the snapshot as edits.
  */
 #ifndef GY_MANIFEST_H
@@ -46,6 +47,11 @@ void gy_manifest_init(struct gy_manifest *manifest, struct gy_loop *loop, const 
 
 /* Write a new manifest with the snapshot and make it the current one (N3). Also the first one of a new store. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_manifest_await_rotate(struct gy_manifest *manifest);
+
+/* Go on with the manifest that was read up to `end` (N5). NO_SPACE when it has no room left either. */
+struct gy_manifest_end;
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_manifest_await_adopt(struct gy_manifest *manifest,
+                                                               const struct gy_manifest_end *end);
 
 /* Append encoded edits as one frame (N1, N2); rotates first when there is no room. The state that `snapshot` gives must not
  * yet contain the edits. */
