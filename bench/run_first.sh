@@ -73,11 +73,11 @@ for depth in 1 64 256; do
         --duration "$seconds" --depth $depth --seed $((30 + depth)) --no-settle
 done
 # A store that fits into the cache: the first pass fills it.
-warm=$((num < 200000 ? num : 200000))
+warm=$((num < 1000000 ? num : 1000000))
 run 'cache filled (not measured)' fillseq --fresh --db "$sync_store" --num $warm --value-size 100
 for depth in 1 16; do
     run "cached get, $warm x 100 B, depth $depth" readrandom --db "$sync_store" \
-        --cache-size 256M --warmup $((warm * 10)) --duration "$seconds" --depth $depth --seed 41
+        --cache-size 512M --warmup $warm --duration "$seconds" --depth $depth --seed 41
 done
 
 python3 - "$results" <<'END'
