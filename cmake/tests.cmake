@@ -126,6 +126,12 @@ if(NOT GYRE_SANITIZE AND NOT GYRE_FUZZ AND NOT GYRE_COVERAGE)
             "GYRE_STATIC=$<TARGET_FILE:gyre_static>" "GYRE_SHARED=$<TARGET_FILE:gyre>"
             "CC=${CMAKE_C_COMPILER}" "CMAKE=${CMAKE_COMMAND}")
     endforeach()
+    # It brings its own compilers, so one of our builds is enough to run it.
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_CROSSCOMPILING)
+        add_test(NAME aarch64 COMMAND bash ${PROJECT_SOURCE_DIR}/tests/aarch64/run.sh)
+        gyre_test_properties(aarch64 check)
+        set_tests_properties(aarch64 PROPERTIES TIMEOUT 300) # it compiles the library three times
+    endif()
     find_package(Python3 COMPONENTS Interpreter)
     if(Python3_FOUND)
         add_test(NAME tidy_test

@@ -2,24 +2,15 @@
  * without a test library, cross-compiled and run by run.sh. Exit code 0: all held. The scenarios
  * are those of tests/unit/test_co.c and test_sched.c in short. It runs natively too. */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/base/bits.h"
 #include "io/base/fail.h"
 #include "io/co/sync.h"
+#include "tests/aarch64/check.h"
 #include "tests/support/co_registers.h"
 
 #define CO_COUNT 1000
-
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1);                                                                       \
-        }                                                                                  \
-    } while (0)
 
 static uint64_t now_ns = 1000;
 static struct gy_heap heap;
