@@ -139,7 +139,10 @@ gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
     gy_assert(!loop->driving); /* the host's stack is in gy_call only once: callbacks are refused */
     status = gy_spawn(sched, GY_CLASS_FOREGROUND, name, call_main, &call, NULL);
     if (status != GYRE_OK) {
-        return gy_loop_fail(loop, status, "no coroutine is free for the call: raise coroutines_max");
+        return gy_loop_fail(loop, status,
+                            status == GYRE_AGAIN
+                                ? "no coroutine is free for the call: raise coroutines_max"
+                                : "no memory for the call's coroutine: raise memory_limit");
     }
     loop->driving = true;
     for (;;) {

@@ -162,6 +162,15 @@ GYRE_NODISCARD gyre_status gy_loop_open_on(const struct gyre_loop_options *optio
                                            struct gy_world *world, gyre_loop **ret_loop,
                                            struct gyre_error *ret_error);
 
+/* Coroutines that the user's and multi_get's leave to the library: for the call that drives the loop when memory has run
+ * out, background work, and what tables start for themselves. */
+#define GY_COROUTINES_OWN 64u  /* of the count */
+#define GY_COROUTINES_SPARE 4u /* that need no more memory */
+
+/* Is there a stack in the pool beyond the spare ones, or may one be made? New ones leave 1/share of memory_limit to what
+ * coroutines are there to do. (loop.c) */
+bool gy_loop_has_stack(gyre_loop *loop, uint32_t share);
+
 /* ---- call.c: how a public call enters ---- */
 
 /* OK, or MISUSE with a text: NULL or closed handle, wrong thread, forked child, inside a callback. */

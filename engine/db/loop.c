@@ -132,7 +132,7 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     config.world_config.no_direct = (o.flags & GYRE_LOOP_NO_DIRECT) != 0;
     config.world_config.no_registration = (o.flags & GYRE_LOOP_NO_REGISTRATION) != 0;
     config.memory_limit = o.memory_limit;
-    config.co_count_max = o.coroutines_max + 64; /* the library's own come on top */
+    config.co_count_max = o.coroutines_max + GY_COROUTINES_OWN; /* the library's own come on top */
     status = gy_loop_init(&loop->io, &config, ret_error);
     if (status != GYRE_OK) {
         gy_identity_fini(&loop->identity);
@@ -147,7 +147,8 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     gy_waitq_init(&loop->tasks_done);
     gy_mutex_init(&loop->flush_turn);
     gy_mutex_init(&loop->compact_turn);
-    status = init_memory(loop, &o);
+    status = gy_sched_reserve(&loop->io.sched, GY_COROUTINES_SPARE) ? init_memory(loop, &o)
+                                                                    : GYRE_NO_MEMORY;
     if (status != GYRE_OK) {
         gy_loop_fini(&loop->io);
         gy_identity_fini(&loop->identity);
@@ -258,6 +259,16 @@ task_main(void *arg)
     }
 }
 
+bool
+gy_loop_has_stack(gyre_loop *loop, uint32_t share)
+{
+    struct gy_sched *sched = &loop->io.sched;
+
+    return sched->stacks.pooled_count > GY_COROUTINES_SPARE ||
+           (loop->io.heap.used <= loop->memory_limit - loop->memory_limit / share &&
+            gy_sched_reserve(sched, GY_COROUTINES_SPARE + 1));
+}
+
 gyre_status
 gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_task)
 {
@@ -270,6 +281,14 @@ gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_ta
     }
     if (fn == NULL) {
         return gy_loop_fail(loop, GYRE_INVALID, "gyre_spawn: fn is NULL");
+    }
+    if (loop->task_count >= loop->io.sched.stacks.count_max - GY_COROUTINES_OWN) {
+        return gy_loop_fail(loop, GYRE_AGAIN, "coroutines_max coroutines are alive");
+    }
+    if (!gy_loop_has_stack(loop, 8)) {
+        return gy_loop_fail(loop, GYRE_NO_MEMORY,
+                            "no memory for a coroutine's stack, %u are alive; raise memory_limit",
+                            loop->task_count);
     }
     node = gy_list_pop_front(&loop->free_tasks);
     task = node != NULL ? gy_container_of(node, struct gyre_task, link)
@@ -284,9 +303,7 @@ gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_ta
     status = gy_spawn(&loop->io.sched, GY_CLASS_FOREGROUND, "user", task_main, task, NULL);
     if (status != GYRE_OK) {
         free_task(task);
-        return gy_loop_fail(loop, status,
-                            status == GYRE_AGAIN ? "coroutines_max coroutines are alive"
-                                                 : "no memory for a coroutine's stack");
+        return status;
     }
     loop->task_count++;
     if (ret_task != NULL) {

@@ -115,7 +115,7 @@ await_all(struct multi_call *call)
     const size_t left = await_first_pass(call);
     const uint32_t wanted = (uint32_t)gy_min_u64(left, WORKERS_MAX);
 
-    while (call->workers + 1 < wanted &&
+    while (call->workers + 1 < wanted && gy_loop_has_stack(call->db->loop, 4) &&
            gy_spawn(sched, GY_CLASS_FOREGROUND, "multi_get", worker_main, call, NULL) == GYRE_OK) {
         call->workers++;
     }

@@ -82,7 +82,8 @@ GYRE_API const struct gyre_error *gyre_last_error(gyre_loop *loop);
  *   ret_task  NULL, or a handle that must be given to gyre_join exactly once
  *
  * Cost:    no allocation once the pool is warm.
- * Returns: NO_MEMORY; AGAIN when coroutines_max are alive; MISUSE.
+ * Returns: NO_MEMORY (stacks count towards memory_limit and leave an eighth of it free); AGAIN when coroutines_max
+ *          are alive; MISUSE.
  * Source:  engine/db/loop.c */
 GYRE_API GYRE_NODISCARD gyre_status gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg,
                                                gyre_task **ret_task);

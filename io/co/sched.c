@@ -98,6 +98,14 @@ make_ready(struct gy_sched *sched, struct gy_co *co)
     sched->ready_count++;
 }
 
+bool
+gy_sched_reserve(struct gy_sched *sched, uint32_t count)
+{
+    return count <= sched->stacks.count_max - sched->live_count &&
+           gy_timer_reserve(sched, sched->live_count + count) &&
+           gy_stack_pool_fill(&sched->stacks, count);
+}
+
 gyre_status
 gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name, void (*fn)(void *),
          void *arg, struct gy_co **ret_co)

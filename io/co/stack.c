@@ -78,7 +78,7 @@ static struct gy_stack *
 make(struct gy_stack_pool *pool)
 {
     const size_t guard = guard_size();
-    const size_t colour = (pool->live_count % COLOUR_COUNT) * COLOUR_STEP;
+    const size_t colour = ((pool->live_count + pool->pooled_count) % COLOUR_COUNT) * COLOUR_STEP;
     uint8_t *mapping = gy_heap_map(pool->heap, guard + pool->stack_size, GY_MEM_LOOP);
     struct gy_stack *stack;
     uint8_t *top;
@@ -100,6 +100,23 @@ make(struct gy_stack_pool *pool)
     stack->size = (size_t)((uint8_t *)stack - stack->base);
     stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->base, (uint8_t *)stack);
     return stack;
+}
+
+bool
+gy_stack_pool_fill(struct gy_stack_pool *pool, uint32_t count)
+{
+    while (pool->pooled_count < count) {
+        struct gy_stack *stack =
+            pool->live_count + pool->pooled_count < pool->count_max ? make(pool) : NULL;
+
+        if (stack == NULL) {
+            return false;
+        }
+        stack->next = pool->free;
+        pool->free = stack;
+        pool->pooled_count++;
+    }
+    return true;
 }
 
 struct gy_stack *

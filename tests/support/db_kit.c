@@ -36,19 +36,34 @@ log_line(void *arg, enum gyre_log_level level, const char *text)
     }
 }
 
-gyre_loop *
-db_kit_loop_open(uint32_t io_kind)
+static gyre_loop *
+loop_open(uint32_t io_kind, uint64_t memory_limit)
 {
     gyre_loop *loop = NULL;
     struct gyre_error error;
 
-    if (gyre_loop_open(GYRE_LOOP_OPTIONS(.io_kind = io_kind, .memory_limit = 32u << 20,
+    if (gyre_loop_open(GYRE_LOOP_OPTIONS(.io_kind = io_kind, .memory_limit = memory_limit,
                                          .cache_size = 4u << 20, .log = log_line),
                        &loop, &error) != GYRE_OK) {
         print_error("loop: %s\n", error.text);
         fail();
     }
     return loop;
+}
+
+gyre_loop *
+db_kit_loop_open(uint32_t io_kind)
+{
+    return loop_open(io_kind, 32u << 20);
+}
+
+void
+db_kit_relimit(struct db_kit *kit, uint32_t io_kind, uint64_t memory_limit)
+{
+    db_kit_close(kit);
+    KIT_OK(kit, gyre_loop_close(kit->loop));
+    kit->loop = loop_open(io_kind, memory_limit);
+    db_kit_open(kit);
 }
 
 struct db_kit *
@@ -276,6 +291,18 @@ db_kit_file_size(const char *path, const char *name)
     size = ftell(file);
     (void)fclose(file);
     return size;
+}
+
+int
+db_kit_byte(const char *path, const char *name, long offset)
+{
+    FILE *file = file_open(path, name, "r");
+    int byte;
+
+    assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+    byte = fgetc(file);
+    (void)fclose(file);
+    return byte;
 }
 
 void

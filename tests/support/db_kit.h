@@ -39,6 +39,7 @@ void db_kit_open(struct db_kit *kit);
 void db_kit_close(struct db_kit *kit);
 void db_kit_reopen(struct db_kit *kit);
 gyre_loop *db_kit_loop_open(uint32_t io_kind);
+void db_kit_relimit(struct db_kit *kit, uint32_t io_kind, uint64_t memory_limit); /* another loop */
 uint64_t db_kit_random(struct db_kit *kit, uint64_t bound);
 
 /* Key and value of the universe: the value says which key and version it is, its size varies. Static buffers, four deep. */
@@ -60,6 +61,7 @@ void db_kit_check(struct db_kit *kit, gyre_db *db, const struct db_model *model,
 uint32_t db_kit_files(const char *path, const char *prefix, const char *suffix, char (*names)[64],
                       uint32_t max);
 long db_kit_file_size(const char *path, const char *name);
+int db_kit_byte(const char *path, const char *name, long offset); /* -1: behind the end */
 void db_kit_flip(const char *path, const char *name, long offset);
 void db_kit_cut(const char *path, const char *name, long size);
 void db_kit_unlink(const char *path, const char *name);
