@@ -347,6 +347,60 @@ await_log_end(gyre_db *db, const struct gy_recovery *recovery, uint32_t index, u
     return status;
 }
 
+static bool
+is_named(const struct gy_recovery *recovery, uint64_t number)
+{
+    for (uint32_t i = 0; i < recovery->log_count; i++) {
+        if (recovery->logs[i].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* N4: a log that is not needed any more has a number below log_min; one that was just being started holds no commit of its
+ * own. Any other that the manifest does not name was named by a part of the manifest that is gone. */
+static GY_SUSPENDS gyre_status
+await_check_slot(gyre_db *db, const struct gy_recovery *recovery, struct gy_wal_reader *reader,
+                 uint32_t slot)
+{
+    struct gy_file file = GY_FILE_CLOSED;
+    struct gy_log_start start;
+    char name[GY_NAME_MAX];
+    bool was_used = false;
+    gyre_status status;
+
+    gy_name_log_slot(name, slot);
+    status = gy_file_await_open(&db->loop->io, &db->dir, name, 0, GY_IO_META, &file);
+    if (status == GYRE_OK) {
+        status = gy_wal_await_read_start(&db->loop->io, &file, db->store_id, 0, &start);
+    }
+    if (status == GYRE_OK && start.number >= db->log_min && !is_named(recovery, start.number)) {
+        status = gy_wal_await_was_used(reader, &file, start.number, &was_used);
+    }
+    (void)gy_file_await_close(&db->loop->io, &file); /* it was only read */
+    if (was_used) {
+        return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, 0, 0,
+                          "the end of the manifest is damaged: it does not name log %llu, which was "
+                          "in use; run 'gyre salvage'",
+                          (unsigned long long)start.number);
+    }
+    return status == GYRE_NOT_FOUND || status == GYRE_UNSUPPORTED ? GYRE_OK : status;
+}
+
+static GY_SUSPENDS gyre_status
+await_check_slots(gyre_db *db, const struct gy_recovery *recovery, struct gy_wal_reader *reader)
+{
+    gyre_status status = GYRE_OK;
+
+    for (uint32_t slot = 0; status == GYRE_OK && slot < GY_WAL_SLOT_MAX; slot++) {
+        if (recovery->slot_exists[slot]) {
+            status = await_check_slot(db, recovery, reader, slot);
+        }
+    }
+    return status;
+}
+
 /* ---- Staging of a killed process ---- */
 
 /* Operations in a payload of whole commits; 0 when it does not decode. */
@@ -477,6 +531,7 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
     gyre_status status = GYRE_OK;
 
     recovery->clean = true; /* without any log there is nothing to lose */
+    status = await_check_slots(db, recovery, &reader);
     for (uint32_t i = 0; status == GYRE_OK && i < recovery->log_count; i++) {
         uint64_t end = GY_LOG_LAST;
 

@@ -492,6 +492,7 @@ salvage_free(struct gy_salvage *s)
 
     gy_heap_free(heap, s->files);
     gy_heap_free(heap, s->manifests);
+    gy_heap_free(heap, s->logs);
     gy_heap_free(heap, s->tables);
     gy_heap_free(heap, s->temporary);
     gy_heap_free(heap, s->outputs);

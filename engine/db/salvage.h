@@ -3,8 +3,9 @@
  *   Z1  The source is only read. The target is built beside its name and renamed at the end (new_store.h).
  *   Z2  Sources are tables, damaged ones copied block by block into temporary tables of the target, and the commits of the logs,
  *       as temporary tables too. They are merged; of each key the newest version stays, deleted keys and sequences go.
- *   Z3  Where the whole manifest can be read, it says which tables and logs count, as for an open. Else every
- *       table and every log that is there counts: a key that was deleted may come back.
+ *   Z3  Where the whole manifest can be read, and nothing shows that it has lost its end (a table of it that is gone, a log in
+ *       use that it does not name), it says which tables and logs count, as for an open. Else every table and every log
+ *       that is there counts: a key that was deleted may come back.
  *   Z4  Memory does not grow with the store: cursors go through the cache, and one table of each run is open at a time.
  */
 #ifndef GY_SALVAGE_H
@@ -38,6 +39,7 @@ struct gy_salvage {
     struct gy_file lock;
     bool has_lock_file;
     bool has_manifest;       /* Z3: it was read to its end */
+    bool is_table_missing;
     uint64_t flushed_sequence;
     uint64_t log_min;
     uint64_t store_ids[GY_SALVAGE_IDS_MAX]; /* candidates for the seed of the logs' checksums */
@@ -47,6 +49,9 @@ struct gy_salvage {
     uint32_t file_capacity;
     bool no_memory;          /* a callback had none */
     bool slots[GY_WAL_SLOT_MAX];
+    uint64_t *logs;          /* numbers that the manifest names */
+    uint32_t log_count;
+    uint32_t log_capacity;
     uint64_t *manifests;
     uint32_t manifest_count;
     uint32_t manifest_capacity;

@@ -2,6 +2,7 @@
 #include "engine/codec/coding.h"
 #include "engine/db/salvage.h"
 #include "engine/disk/names.h"
+#include "engine/disk/wal_reader.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
@@ -144,6 +145,12 @@ apply_edit(void *arg, const struct gy_edit *edit)
             file->live_count--;
         }
         break;
+    case GY_EDIT_ADD_LOG:
+        if (!gy_salvage_push_number(s, &s->logs, &s->log_count, &s->log_capacity,
+                                    edit->u.log.number)) {
+            return gy_salvage_no_memory(s);
+        }
+        break;
     case GY_EDIT_FLUSHED:
         s->flushed_sequence = gy_max_u64(s->flushed_sequence, edit->u.flushed.sequence);
         s->log_min = gy_max_u64(s->log_min, edit->u.flushed.log_min);
@@ -210,6 +217,67 @@ await_manifest(struct gy_salvage *s)
     return GYRE_OK;
 }
 
+/* ---- Is the manifest all that it was? (Z3) ---- */
+
+static bool
+is_log_named(const struct gy_salvage *s, uint64_t number)
+{
+    for (uint32_t i = 0; i < s->log_count; i++) {
+        if (s->logs[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static GY_SUSPENDS gyre_status
+await_is_stray_log(struct gy_salvage *s, uint32_t slot, bool *ret_is_stray)
+{
+    struct gy_loop *io = &s->loop->io;
+    struct gy_wal_reader reader = {.loop = io, .store_id = s->store_ids[0]};
+    struct gy_file file = GY_FILE_CLOSED;
+    struct gy_log_start start;
+    char name[GY_NAME_MAX];
+    gyre_status status;
+
+    gy_name_log_slot(name, slot);
+    status = gy_file_await_open(io, &s->source, name, 0, GY_IO_SCRUB, &file);
+    if (status == GYRE_OK) {
+        status = gy_wal_await_read_start(io, &file, reader.store_id, 0, &start);
+    }
+    if (status == GYRE_OK && start.number >= s->log_min && !is_log_named(s, start.number)) {
+        status = gy_wal_await_was_used(&reader, &file, start.number, ret_is_stray);
+    }
+    (void)gy_file_await_close(io, &file); /* it was only read */
+    return status == GYRE_NO_MEMORY ? status : GYRE_OK; /* what cannot be read is met again later */
+}
+
+static GY_SUSPENDS gyre_status
+await_judge_manifest(struct gy_salvage *s)
+{
+    gyre_status status = GYRE_OK;
+    bool is_stray = false;
+
+    for (uint32_t slot = 0; status == GYRE_OK && !is_stray && slot < GY_WAL_SLOT_MAX; slot++) {
+        if (s->slots[slot]) {
+            status = await_is_stray_log(s, slot, &is_stray);
+        }
+    }
+    if (is_stray) {
+        (void)gy_fail_at(&s->loop->io.sched, GYRE_CORRUPT, "MANIFEST", GY_NO_OFFSET, 0,
+                         "its end is damaged: a log is in use that it does not name");
+        gy_salvage_damage(s);
+        s->has_manifest = false;
+    }
+    for (uint32_t i = 0; s->has_manifest && i < s->file_count; i++) {
+        if (s->files[i].live_count > 0 && !s->files[i].is_there) {
+            s->is_table_missing = true;
+            s->has_manifest = false;
+        }
+    }
+    return status;
+}
+
 GY_SUSPENDS gyre_status
 gy_salvage_await_look(struct gy_salvage *s)
 {
@@ -229,7 +297,13 @@ gy_salvage_await_look(struct gy_salvage *s)
             status = await_list(s); /* again: until the lock another process may have been at work */
         }
     }
-    return status != GYRE_OK ? status : await_manifest(s);
+    if (status == GYRE_OK) {
+        status = await_manifest(s);
+    }
+    if (status == GYRE_OK && s->has_manifest) {
+        status = await_judge_manifest(s);
+    }
+    return status;
 }
 
 /* ---- Tables ---- */
@@ -387,7 +461,8 @@ await_read_table(struct table_pass *pass, struct gy_table_meta *meta)
 static bool
 is_wanted(const struct gy_salvage *s, const struct gy_salvage_file *file)
 {
-    return s->has_manifest ? file->live_count > 0 : file->is_there;
+    return s->has_manifest ? file->live_count > 0
+                           : file->is_there || (s->is_table_missing && file->live_count > 0);
 }
 
 /* For the progress: each table is read twice. */

@@ -245,6 +245,28 @@ out:
     return status;
 }
 
+/* A slot has its mark in the last page since before it was first used (wal_slot.c): a file without it was cut, and with it
+ * what would tell a torn tail from damage. */
+static GY_SUSPENDS gyre_status
+await_check_whole(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window)
+{
+    struct gy_frame frame;
+    const uint8_t *bytes;
+    gyre_status status = GYRE_OK;
+
+    if (window->file_size >= 2 * GY_PAGE && gy_is_aligned(window->file_size, GY_PAGE) &&
+        await_frame(reader, file, window, 0, window->file_size - GY_PAGE, &frame, &bytes,
+                    &status) == GY_FRAME_OK &&
+        frame.file_number == 0 && frame.kind == GY_FRAME_LOG_END) {
+        return GYRE_OK;
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, window->file_size, 0,
+                      "the end of the log file is missing; run 'gyre salvage'");
+}
+
 /* Look behind a place where no frame starts: X3. */
 static GY_SUSPENDS gyre_status
 await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
@@ -352,6 +374,34 @@ await_walk(struct gy_wal_reader *reader, const struct gy_file *file, struct wind
     }
     result->end = offset;
     return GYRE_OK;
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_was_used(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t number,
+                      bool *ret_was_used)
+{
+    struct gy_loop *loop = reader->loop;
+    struct window window = {0};
+    struct gy_frame frame = {0};
+    const uint8_t *bytes;
+    gyre_status status = gy_file_await_size(loop, file, &window.file_size);
+
+    *ret_was_used = false;
+    if (status != GYRE_OK) {
+        return status;
+    }
+    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    if (window.bytes == NULL) {
+        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
+    }
+    for (uint64_t at = GY_PAGE; !*ret_was_used; at += gy_frame_span(frame.payload_size)) {
+        if (await_frame(reader, file, &window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
+            break;
+        }
+        *ret_was_used = frame.durable_offset > 0;
+    }
+    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
+    return status;
 }
 
 /* ---- Salvage ---- */
@@ -480,7 +530,10 @@ gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint
                             (unsigned long long)end);
     }
     if (status == GYRE_OK && end == GY_LOG_LAST && !result.clean) {
-        status = await_judge_tail(reader, file, &window, number, result.end);
+        status = await_check_whole(reader, file, &window);
+        if (status == GYRE_OK) {
+            status = await_judge_tail(reader, file, &window, number, result.end);
+        }
     }
 out:
     gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);

@@ -4,7 +4,8 @@
  *   X2  For a log with a successor, the successor's start frame names the exact end: stopping before it is CORRUPT, and nothing past
  *       it is delivered.
  *   X3  For the last log, stopping is a torn tail unless a valid frame further on says that this place was durable
- *       already (its durable_offset lies behind it): then CORRUPT. Dropped bytes are counted.
+ *       already (its durable_offset lies behind it): then CORRUPT. So it is when the file has lost its last page, where the slot's mark is. Dropped
+ *       bytes are counted.
  *   X4  Sequences go on without a gap inside a log: CORRUPT else. A log's start frame may leave numbers out (they
  *       belonged to commits that a power cut took), never go back.
  *   X5  A commit in parts is delivered when its LAST part is there, in the same log or in staging (a part
@@ -63,6 +64,13 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
                                                          const struct gy_file *file,
                                                          uint64_t number, uint64_t end,
                                                          struct gy_log_result *ret_result);
+
+/* Does log `number` hold a frame that was written after the manifest had named it (W4)? A log that the manifest does not
+ * name and yet was used proves that the manifest has lost its end (N4): commits recovered from staging may stand in a log
+ * before it is named, but those carry durable_offset 0. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_was_used(struct gy_wal_reader *reader,
+                                                             const struct gy_file *file,
+                                                             uint64_t number, bool *ret_was_used);
 
 /* Salvage, for a log whose beginning is damaged: the highest log number that any valid frame in `file` has. NOT_FOUND: there is
  * no valid frame of this store. *ret_is_blank: the file holds nothing but zeros. */

@@ -427,7 +427,7 @@ await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
             .record_count = last ? staged->record_count : 0,
             .sequence_first = staged->sequence_first,
             .sequence_last = last ? staged->sequence_last : staged->sequence_first - 1,
-            .durable_offset = *offset,
+            .durable_offset = 0, /* the manifest does not name this log yet: gy_wal_await_was_used */
             .file_number = log->number,
             .previous = staged->large ? at : 0};
         const struct gy_frame_place place = {

@@ -243,17 +243,7 @@ find_log(struct db_kit *kit, long page)
     const uint32_t count = db_kit_files(kit->path, "wal-", ".log", names, 64);
 
     for (uint32_t i = 0; i < count; i++) {
-        char path[512];
-        FILE *file;
-        int byte;
-
-        (void)snprintf(path, sizeof(path), "%s/%s", kit->path, names[i]);
-        file = fopen(path, "r");
-        assert_non_null(file);
-        assert_int_equal(fseek(file, page * 4096, SEEK_SET), 0);
-        byte = fgetc(file);
-        (void)fclose(file);
-        if (byte > 0) {
+        if (db_kit_byte(kit->path, names[i], page * 4096) > 0) {
             return names[i];
         }
     }
