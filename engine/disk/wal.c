@@ -2,6 +2,7 @@
  * wal_slot.c. Rules W1..W7 in wal.h.
  */
 #include "engine/disk/wal.h"
+#include "engine/disk/wal_parts.h"
 
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"

@@ -5,6 +5,7 @@
  */
 #include "engine/disk/names.h"
 #include "engine/disk/wal.h"
+#include "engine/disk/wal_parts.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"

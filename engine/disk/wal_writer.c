@@ -4,6 +4,7 @@
  * device, start a sync when something waits for one, sleep until the next of these can change.
  */
 #include "engine/disk/wal.h"
+#include "engine/disk/wal_parts.h"
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"

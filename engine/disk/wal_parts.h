@@ -1,0 +1,23 @@
+/* wal_parts.h - what wal.c, wal_writer.c and wal_slot.c know of each other; nobody else includes it. */
+#ifndef GY_WAL_PARTS_H
+#define GY_WAL_PARTS_H
+
+#include "engine/disk/wal.h"
+
+/* Where the frames of a log end at the latest: a page is kept for the end record and one for the slot's mark. */
+static inline uint64_t
+gy_wal_log_end(const struct gy_wal *wal)
+{
+    return wal->config.slot_size - 2 * 4096u;
+}
+
+struct gy_wal_group *gy_wal_group_at(struct gy_wal *wal, uint64_t position);
+void gy_wal_kick(struct gy_wal *wal);
+void gy_wal_poison(struct gy_wal *wal, gyre_status status);
+void gy_wal_advance(struct gy_wal *wal);
+void gy_wal_writer_main(void *arg);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
+void gy_wal_want_slot(struct gy_wal *wal);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_end_record(struct gy_wal *wal);
+
+#endif
