@@ -210,6 +210,9 @@ uint64_t gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed);
 /* The manifest says that logs below `log_min` are not needed (durably): their slots are free. */
 void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
 
+/* Refuse everything from here on (W5): the coroutine's error says why. */
+void gy_wal_poison(struct gy_wal *wal, gyre_status status);
+
 uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
 /* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */
 uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);

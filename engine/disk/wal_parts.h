@@ -13,7 +13,6 @@ gy_wal_log_end(const struct gy_wal *wal)
 
 struct gy_wal_group *gy_wal_group_at(struct gy_wal *wal, uint64_t position);
 void gy_wal_kick(struct gy_wal *wal);
-void gy_wal_poison(struct gy_wal *wal, gyre_status status);
 void gy_wal_advance(struct gy_wal *wal);
 void gy_wal_writer_main(void *arg);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
