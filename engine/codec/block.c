@@ -1,9 +1,11 @@
-/* block.c - trailer and building of blocks; see block.h for the bytes. Reading is in block_read.c. */
+/* block.c - trailer and building of blocks; see block.h for the bytes. Reading is in block_read.c.
+ * */
 #include "engine/codec/block.h"
 
 #include "engine/codec/checksum.h"
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 _Static_assert(GY_BLOCK_TRAILER_SIZE == 1 + 1 + 2 + 4 + 8, "fields of the trailer");
 
@@ -21,7 +23,8 @@ gy_block_seal(uint8_t *bytes, uint32_t stored_size, enum gy_block_compression co
     trailer[1] = (uint8_t)kind;
     gy_put_u16(trailer + 2, 0);
     gy_put_u32(trailer + 4, raw_size);
-    gy_put_u64(trailer + 8, gy_checksum(bytes, (size_t)stored_size + 8, gy_block_seed(file_id, offset)));
+    gy_put_u64(trailer + 8,
+               gy_checksum(bytes, (size_t)stored_size + 8, gy_block_seed(file_id, offset)));
 }
 
 gyre_status
@@ -86,8 +89,13 @@ gy_block_builder_reset(struct gy_block_builder *builder)
 static bool
 is_restart_due(const struct gy_block_builder *builder)
 {
-    return builder->entry_count == 0 || (builder->since_restart >= builder->restart_interval &&
-                                         builder->restart_count < GY_BLOCK_RESTARTS_MAX);
+    if (builder->entry_count == 0) {
+        return true;
+    }
+    return builder->restart_count < GY_BLOCK_RESTARTS_MAX &&
+           (builder->since_restart >= builder->restart_interval ||
+            builder->used - builder->restarts[builder->restart_count - 1] >=
+                GY_BLOCK_RESTART_BYTES);
 }
 
 static uint32_t

@@ -1,5 +1,5 @@
-/* block.h - bytes of one block of an SSTable: sorted entries, prefix-compressed, with restart points.
- * Data blocks, index blocks and top indexes share it.
+/* block.h - bytes of one block of an SSTable: sorted entries, prefix-compressed, with restart
+ * points. Data blocks, index blocks and top indexes share it.
  *
  * Entries, one after the other:
  *   1-5  shared      varint: bytes that the key has in common with the previous key; 0 at a restart
@@ -9,7 +9,7 @@
  *     n  key bytes from `shared` on
  *     m  value
  * then, after the last entry:
- *   4*r  restarts    u32 fixed: offsets of entries stored with shared = 0, ascending; the first is 0
+ *   4*r  restarts    u32 fixed: offsets of entries with shared = 0, ascending; the first is 0
  *     4  count       u32 fixed: r, >= 1
  * This is the body. In the file a trailer of 16 bytes follows the (possibly compressed) body:
  *     1  compression enum gy_block_compression
@@ -17,15 +17,16 @@
  *     2  zero
  *     4  raw_size    u32: bytes of the body before compression
  *     8  checksum    XXH3_64bits_withSeed(stored body and the 8 bytes before, gy_block_seed)
- * Entries are in (key, tag) order without equals (codec/key.h). A block has at least one entry. How far
- * restarts are apart is the writer's choice.
+ * Entries are in (key, tag) order without equals (codec/key.h). A block has at least one entry. How
+ * far restarts are apart is the writer's choice.
  *
- * Trailer valid iff, in this order: checksum; compression and kind known; zero; raw_size = stored size when
- * raw, at most GY_BLOCK_SIZE_MAX when compressed (one block is never long to decompress, and a hostile file
- * cannot ask for more memory than that). CORRUPT else; an unknown compression or kind is UNSUPPORTED.
+ * Trailer valid iff, in this order: checksum; compression and kind known; zero; raw_size = stored
+ * size when raw, at most GY_BLOCK_SIZE_MAX when compressed (one block is never long to decompress,
+ * and a hostile file cannot ask for more memory than that). CORRUPT else; an unknown compression or
+ * kind is UNSUPPORTED.
  * Body valid iff: count inside the bytes, restarts ascending and inside, every entry inside.
- * gy_block_open looks at the count only, so that opening a cached block costs nothing; restarts and entries
- * are checked where they are used, and gy_block_verify goes through all of them.
+ * gy_block_open looks at the count only, so that opening a cached block costs nothing; restarts and
+ * entries are checked where they are used, and gy_block_verify goes through all of them.
  * Frozen by tests/golden/block_v1.bin.
  */
 #ifndef GY_BLOCK_H
@@ -36,7 +37,8 @@
 #include "io/base/bits.h"
 
 #define GY_BLOCK_TRAILER_SIZE 16u
-#define GY_BLOCK_RESTART_INTERVAL 16u
+#define GY_BLOCK_RESTART_INTERVAL 16u      /* entries */
+#define GY_BLOCK_RESTART_BYTES 512u        /* or so many bytes: searches walk on from a restart */
 #define GY_BLOCK_RESTART_INTERVAL_INDEX 4u /* index blocks: searched more often than walked */
 #define GY_BLOCK_RESTARTS_MAX 1024u
 
@@ -71,25 +73,26 @@ gyre_status gy_block_check(const uint8_t *bytes, uint32_t size_with_trailer, uin
 
 /* ---- Building ---- */
 
-/* Memory is the caller's and may be moved between two calls (data with all bytes in use; key_buffer with
- * its last_key_size bytes). */
+/* Memory is the caller's and may be moved between two calls (data with all bytes in use; key_buffer
+ * with its last_key_size bytes). */
 struct gy_block_builder {
     uint8_t *data;
     uint32_t capacity;
-    uint32_t used;             /* of entries */
-    uint8_t *key_buffer;       /* the last key; it outlives a reset: the table writer goes on using it */
+    uint32_t used;       /* of entries */
+    uint8_t *key_buffer; /* the last key; it outlives a reset: the table writer goes on using it */
     uint32_t key_capacity;
     uint32_t last_key_size;
-    uint32_t restart_interval;
+    uint32_t restart_interval; /* entries; GY_BLOCK_RESTART_BYTES may end it sooner */
     uint32_t restart_count;
-    uint32_t since_restart;    /* entries since the last restart, that one included */
+    uint32_t since_restart; /* entries since the last restart, that one included */
     uint32_t entry_count;
-    uint32_t restarts[GY_BLOCK_RESTARTS_MAX]; /* kept outside until finish. When they are used up, the last
-                                               * run of entries just becomes longer. */
+    /* Kept outside until finish. When they are used up, the last run of entries gets longer. */
+    uint32_t restarts[GY_BLOCK_RESTARTS_MAX];
 };
 
-void gy_block_builder_init(struct gy_block_builder *builder, uint32_t restart_interval, uint8_t *data,
-                           uint32_t capacity, uint8_t *key_buffer, uint32_t key_capacity);
+void gy_block_builder_init(struct gy_block_builder *builder, uint32_t restart_interval,
+                           uint8_t *data, uint32_t capacity, uint8_t *key_buffer,
+                           uint32_t key_capacity);
 /* Begin the next block in the same memory. */
 void gy_block_builder_reset(struct gy_block_builder *builder);
 /* The body's size if the entry were added. */
@@ -111,38 +114,39 @@ struct gy_block {
 /* OK or CORRUPT. */
 gyre_status gy_block_open(const uint8_t *body, uint32_t size, struct gy_block *ret_block);
 
-/* The first entry >= (key, tag), found without putting any key together: point reads need no memory for
- * keys. OK; NOT_FOUND: all are smaller; CORRUPT. */
+/* The first entry >= (key, tag), found without putting any key together: point reads need no memory
+ * for keys. OK; NOT_FOUND: all are smaller; CORRUPT. */
 struct gy_block_found {
-    bool key_is_equal;         /* the entry's key is the one that was asked for */
+    bool key_is_equal; /* the entry's key is the one that was asked for */
     uint64_t tag;
-    struct gyre_slice value;   /* into the block */
-    uint32_t offset;           /* of the entry */
-    uint32_t restart;          /* index of the restart at or before it */
+    struct gyre_slice value; /* into the block */
+    uint32_t offset;         /* of the entry */
+    uint32_t restart;        /* index of the restart at or before it */
 };
 gyre_status gy_block_get(const struct gy_block *block, struct gyre_slice key, uint64_t tag,
                          struct gy_block_found *ret_found);
 
-/* A walk over a block. Keys are put together in the caller's buffer where they share bytes (entries at
- * restarts point into the block). With key_buffer NULL keys are not given at all (entry.key.data is NULL):
- * enough to walk an index, whose values are wanted only. */
+/* A walk over a block. Keys are put together in the caller's buffer where they share bytes (entries
+ * at restarts point into the block). With key_buffer NULL keys are not given at all (entry.key.data
+ * is NULL): enough to walk an index, whose values are wanted only. */
 struct gy_block_iter {
     struct gy_block block;
     uint8_t *key_buffer;
-    uint32_t key_capacity;  /* a longer key is damage */
-    uint32_t offset;        /* of the current entry */
+    uint32_t key_capacity; /* a longer key is damage */
+    uint32_t offset;       /* of the current entry */
     uint32_t next_offset;
     bool valid;
-    bool corrupt;           /* set (and valid cleared) when an entry does not decode */
+    bool corrupt; /* set (and valid cleared) when an entry does not decode */
     struct gy_entry entry;
 };
 
-void gy_block_iter_init(struct gy_block_iter *iter, const struct gy_block *block, uint8_t *key_buffer,
-                        uint32_t key_capacity);
+void gy_block_iter_init(struct gy_block_iter *iter, const struct gy_block *block,
+                        uint8_t *key_buffer, uint32_t key_capacity);
 void gy_block_iter_first(struct gy_block_iter *iter);
 void gy_block_iter_last(struct gy_block_iter *iter);
 void gy_block_iter_seek(struct gy_block_iter *iter, struct gyre_slice key, uint64_t tag); /* >= */
-void gy_block_iter_seek_before(struct gy_block_iter *iter, struct gyre_slice key, uint64_t tag); /* < */
+void gy_block_iter_seek_before(struct gy_block_iter *iter, struct gyre_slice key,
+                               uint64_t tag); /* < */
 void gy_block_iter_next(struct gy_block_iter *iter);
 void gy_block_iter_prev(struct gy_block_iter *iter);
 

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 static void *
 allocate(void *heap, size_t size)
@@ -64,8 +65,8 @@ gy_decompress(struct gy_compressor *compressor, uint8_t *target, uint32_t raw_si
             return GYRE_NO_MEMORY;
         }
     }
-    /* One frame of known size is decoded straight into the target: no window is allocated, whatever the
-     * frame's header asks for. */
+    /* One frame of known size is decoded straight into the target: no window is allocated, whatever
+     * the frame's header asks for. */
     result = ZSTD_decompressDCtx(compressor->decompress_context, target, raw_size, source, size);
     return !ZSTD_isError(result) && result == raw_size ? GYRE_OK : GYRE_CORRUPT;
 }

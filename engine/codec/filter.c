@@ -3,6 +3,7 @@
 
 #include "engine/codec/checksum.h"
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 #define LINE_BITS_LOG2 9u
 #define STEP 0x9e3779b9u
@@ -18,18 +19,20 @@ gy_filter_hash(struct gyre_slice key)
 uint32_t
 gy_filter_size(uint64_t key_count, uint32_t bits_per_key)
 {
-    const uint64_t lines = (key_count * bits_per_key + GY_FILTER_LINE * 8 - 1) / (GY_FILTER_LINE * 8);
+    const uint64_t lines =
+        (key_count * bits_per_key + GY_FILTER_LINE * 8 - 1) / (GY_FILTER_LINE * 8);
 
     gy_assert(lines <= UINT32_MAX / GY_FILTER_LINE);
     return (uint32_t)lines * GY_FILTER_LINE;
 }
 
-/* bits * ln 2 is the optimum of a plain Bloom filter; lines fill unevenly, which asks for less the more
- * bits there are (6 at 10, 8 at 16 were best within 5 % when tried from 3 to 12). */
+/* bits * ln 2 is the optimum of a plain Bloom filter; lines fill unevenly, which asks for less the
+ * more bits there are (6 at 10, 8 at 16 were best within 5 % when tried from 3 to 12). */
 uint32_t
 gy_filter_probes(uint32_t bits_per_key)
 {
-    const uint32_t probes = bits_per_key <= 10 ? bits_per_key * 6 / 10 : 6 + (bits_per_key - 10) / 3;
+    const uint32_t probes =
+        bits_per_key <= 10 ? bits_per_key * 6 / 10 : 6 + (bits_per_key - 10) / 3;
 
     return probes < 1 ? 1 : probes > GY_FILTER_PROBES_MAX ? GY_FILTER_PROBES_MAX : probes;
 }
@@ -43,7 +46,8 @@ line_offset(uint32_t size, uint64_t hash)
 }
 
 void
-gy_filter_build(uint8_t *target, uint32_t size, uint32_t probes, const uint64_t *hashes, uint64_t count)
+gy_filter_build(uint8_t *target, uint32_t size, uint32_t probes, const uint64_t *hashes,
+                uint64_t count)
 {
     gy_assert(size % GY_FILTER_LINE == 0 && (size != 0 || count == 0));
     gy_assert(probes >= 1 && probes <= GY_FILTER_PROBES_MAX);

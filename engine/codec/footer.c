@@ -4,6 +4,7 @@
 #include "engine/codec/checksum.h"
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 #define COMPARATOR_OFFSET 168u
 #define COMPARATOR_SIZE 32u
@@ -12,7 +13,8 @@
 
 _Static_assert(sizeof(GY_COMPARATOR_NAME) <= COMPARATOR_SIZE, "the name fits its field");
 
-/* The one list of fixed-size fields, so that both directions cannot disagree: X(width, offset, member). */
+/* The one list of fixed-size fields, so that both directions cannot disagree: X(width, offset,
+ * member). */
 #define FIELDS(X)                 \
     X(u64, 16, incompatible)      \
     X(u64, 24, compatible)        \
@@ -65,7 +67,8 @@ is_zero(const uint8_t *bytes, size_t size)
 static bool
 is_sound(const struct gy_footer *footer, uint64_t file_size)
 {
-    if (footer->file_size != file_size || file_size % GY_PAGE != 0 || file_size < 2 * GY_FOOTER_SIZE) {
+    if (footer->file_size != file_size || file_size % GY_PAGE != 0 ||
+        file_size < 2 * GY_FOOTER_SIZE) {
         return false;
     }
     if (footer->top.size <= GY_BLOCK_TRAILER_SIZE ||
@@ -77,12 +80,14 @@ is_sound(const struct gy_footer *footer, uint64_t file_size)
            footer->delete_count <= footer->entry_count && footer->partition_count != 0 &&
            footer->data_block_count != 0 && footer->data_block_count <= footer->entry_count &&
            footer->partition_count <= footer->data_block_count &&
-           footer->sequence_min <= footer->sequence_max && footer->sequence_max <= GY_SEQUENCE_MAX &&
-           footer->key_size_max >= 1 && footer->key_size_max <= GY_KEY_SIZE_MAX;
+           footer->sequence_min <= footer->sequence_max &&
+           footer->sequence_max <= GY_SEQUENCE_MAX && footer->key_size_max >= 1 &&
+           footer->key_size_max <= GY_KEY_SIZE_MAX;
 }
 
 gyre_status
-gy_footer_decode(const uint8_t source[GY_FOOTER_SIZE], uint64_t file_size, struct gy_footer *ret_footer)
+gy_footer_decode(const uint8_t source[GY_FOOTER_SIZE], uint64_t file_size,
+                 struct gy_footer *ret_footer)
 {
     char name[COMPARATOR_SIZE] = GY_COMPARATOR_NAME;
     struct gy_footer footer;

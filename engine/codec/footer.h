@@ -1,9 +1,10 @@
-/* footer.h - last page of an SSTable: what it is, where its top index lies, its properties. Table format 1.
+/* footer.h - last page of an SSTable: what it is, where its top index lies, its properties. Table
+ * format 1.
  *
- * A table file: data blocks and partitions in the order they were finished (a partition follows the data
- * blocks that it indexes), then the top index, then this page of 4096 bytes at file_size - 4096. Raw data
- * blocks, partitions and the top index start on 4096-byte pages; compressed data blocks follow each other
- * without gaps. Gaps are zero.
+ * A table file: data blocks and partitions in the order they were finished (a partition follows the
+ * data blocks that it indexes), then the top index, then this page of 4096 bytes at file_size -
+ * 4096. Raw data blocks, partitions and the top index start on 4096-byte pages; compressed data
+ * blocks follow each other without gaps. Gaps are zero.
  *
  *   off  len  field
  *     0    8  checksum         XXH3_64bits_withSeed(bytes [8, 4096), 0)
@@ -27,7 +28,8 @@
  *   120    8  value_bytes
  *   128    8  data_block_count
  *   136    8  partition_count
- *   144    8  content_hash     sum (mod 2^64) of gy_entry_hash over all entries: independent of order and
+ *   144    8  content_hash     sum (mod 2^64) of gy_entry_hash over all entries: independent of
+ *   order and
  *                              layout
  *   152    8  filter_bytes
  *   160    4  bloom_bits
@@ -35,10 +37,10 @@
  *   168   32  comparator       name, zero-padded
  *   200    4  key_size_max     bytes of the longest key: readers need no larger buffer
  *   204  ...  zero
- * Valid iff, in this order: magic (CORRUPT), checksum (CORRUPT), version and incompatible bits known and the
- * comparator ours (UNSUPPORTED), file_size equals the file's, a multiple of 4096, top index inside, key_size_max
- * 1..65536, at least one entry and one partition, all other fields in their ranges (CORRUPT).
- * Frozen by tests/golden/footer_v1.bin.
+ * Valid iff, in this order: magic (CORRUPT), checksum (CORRUPT), version and incompatible bits
+ * known and the comparator ours (UNSUPPORTED), file_size equals the file's, a multiple of 4096, top
+ * index inside, key_size_max 1..65536, at least one entry and one partition, all other fields in
+ * their ranges (CORRUPT). Frozen by tests/golden/footer_v1.bin.
  */
 #ifndef GY_FOOTER_H
 #define GY_FOOTER_H

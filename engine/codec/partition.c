@@ -3,6 +3,7 @@
 
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 void
 gy_partition_tail(uint8_t target[GY_PARTITION_TAIL_SIZE], uint32_t filter_size, uint32_t probes)
@@ -37,7 +38,8 @@ gy_partition_open(const uint8_t *body, uint32_t size, struct gy_partition *ret_p
 }
 
 unsigned
-gy_block_handle_encode(uint8_t target[GY_BLOCK_HANDLE_SIZE_MAX], const struct gy_block_handle *handle)
+gy_block_handle_encode(uint8_t target[GY_BLOCK_HANDLE_SIZE_MAX],
+                       const struct gy_block_handle *handle)
 {
     uint8_t *at = gy_put_varint(target, handle->offset);
 
@@ -47,7 +49,8 @@ gy_block_handle_encode(uint8_t target[GY_BLOCK_HANDLE_SIZE_MAX], const struct gy
 }
 
 gyre_status
-gy_block_handle_decode(struct gyre_slice value, uint64_t file_size, struct gy_block_handle *ret_handle)
+gy_block_handle_decode(struct gyre_slice value, uint64_t file_size,
+                       struct gy_block_handle *ret_handle)
 {
     const uint8_t *at = value.data;
     const uint8_t *end = at + value.size;

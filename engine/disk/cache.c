@@ -1,5 +1,5 @@
-/* cache.c - the block cache: look-up, reads with single flight, prefetch; see cache.h for B1 to B6. Frames and
- * replacement are in cache_slab.c. */
+/* cache.c - the block cache: look-up, reads with single flight, prefetch; see cache.h for B1 to B6.
+ * Frames and replacement are in cache_slab.c. */
 #include "engine/disk/cache.h"
 
 #include <string.h>
@@ -8,10 +8,11 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
 #define COUNTER_MAX 3u
-#define PREFETCH_MAX 64u       /* background reads at once: each has a coroutine */
-#define FORGET_SLICE 64u       /* slabs looked at between two turn checks */
+#define PREFETCH_MAX 64u /* background reads at once: each has a coroutine */
+#define FORGET_SLICE 64u /* slabs looked at between two turn checks */
 
 gyre_status
 gy_cache_make(struct gy_loop *loop, struct gy_arena *arena, uint64_t capacity,
@@ -109,10 +110,13 @@ gy_cache_unpin(struct gy_cache *cache, struct gy_block_pin *pin)
 }
 
 bool
-gy_cache_try(struct gy_cache *cache, uint64_t cache_id, uint64_t offset, enum gy_block_kind kind,
-             struct gy_block_pin *ret_pin)
+gy_cache_try(struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle handle,
+             enum gy_block_kind kind, struct gy_block_pin *ret_pin)
 {
-    struct gy_cache_frame *frame = gy_frame_find(cache, cache_id, offset);
+    struct gy_cache_frame *frame;
+
+    gy_frame_prefetch(cache, cache_id, handle);
+    frame = gy_frame_find(cache, cache_id, handle.offset);
 
     if (frame == NULL || frame->kind != kind) {
         return false;
@@ -145,7 +149,7 @@ flight_find(struct gy_cache *cache, uint64_t cache_id, uint64_t offset)
 {
     struct gy_list *bucket = flight_bucket(cache, cache_id, offset);
 
-    gy_list_for_each(node, bucket) {
+    gy_list_for_each (node, bucket) {
         struct gy_flight *flight = gy_container_of(node, struct gy_flight, link);
 
         if (flight->source.cache_id == cache_id && flight->handle.offset == offset) {
@@ -270,7 +274,8 @@ await_pages(struct gy_cache *cache, const struct gy_block_source *source,
     uint8_t *start = frame->data + (handle.offset - first);
     gyre_status st = GYRE_CORRUPT;
 
-    /* A second read where the first does not fit: bits also flip on their way through memory and bus. */
+    /* A second read where the first does not fit: bits also flip on their way through memory and
+     * bus. */
     for (uint32_t attempt = 0; attempt < 2; attempt++) {
         st = gy_file_await_read(cache->loop, source->file, klass, frame->data, size, first);
         if (st != GYRE_OK) {
@@ -292,8 +297,8 @@ await_pages(struct gy_cache *cache, const struct gy_block_source *source,
     return fail_block(cache, st, source, handle.offset, "block checksum does not match");
 }
 
-/* The frame that holds the raw body, made from the one that was read; that one is given back if it is another.
- * NULL: the error is set. */
+/* The frame that holds the raw body, made from the one that was read; that one is given back if it
+ * is another. NULL: the error is set. */
 static struct gy_cache_frame *
 unpack(struct gy_cache *cache, const struct gy_flight *flight, struct gy_cache_frame *frame,
        const uint8_t *start, const struct gy_block_trailer *trailer, gyre_status *ret_status)
@@ -325,7 +330,8 @@ unpack(struct gy_cache *cache, const struct gy_flight *flight, struct gy_cache_f
     return raw;
 }
 
-/* Do the work of a flight. OK: *ret_frame is pinned once and, where it is a frame of the cache, published. */
+/* Do the work of a flight. OK: *ret_frame is pinned once and, where it is a frame of the cache,
+ * published. */
 GY_SUSPENDS static gyre_status
 await_load(struct gy_cache *cache, struct gy_flight *flight, enum gy_io_class klass,
            struct gy_cache_frame **ret_frame)
@@ -379,7 +385,7 @@ gy_cache_await_block(struct gy_cache *cache, const struct gy_block_source *sourc
     gyre_status st;
 
     gy_assert(handle.size > GY_BLOCK_TRAILER_SIZE);
-    if (gy_cache_try(cache, source->cache_id, handle.offset, kind, ret_pin)) {
+    if (gy_cache_try(cache, source->cache_id, handle, kind, ret_pin)) {
         return GYRE_OK;
     }
     if (gy_cache_has(cache, source->cache_id, handle.offset)) {
@@ -437,13 +443,13 @@ gy_cache_prefetch(struct gy_cache *cache, const struct gy_block_source *source,
         return;
     }
     /* What is fetched ahead has to stay until it is asked for. */
-    flight = flight_begin(cache, source, handle, kind,
-                          hint == GY_CACHE_NO_FILL ? GY_CACHE_SCAN : hint);
+    flight =
+        flight_begin(cache, source, handle, kind, hint == GY_CACHE_NO_FILL ? GY_CACHE_SCAN : hint);
     if (flight == NULL) {
         return;
     }
-    if (gy_spawn(&cache->loop->sched, GY_CLASS_FOREGROUND, "prefetch", prefetch_main, flight, NULL) !=
-        GYRE_OK) {
+    if (gy_spawn(&cache->loop->sched, GY_CLASS_FOREGROUND, "prefetch", prefetch_main, flight,
+                 NULL) != GYRE_OK) {
         flight_end(cache, flight, GYRE_NO_MEMORY, NULL);
         return;
     }
@@ -459,7 +465,7 @@ has_flight(const struct gy_cache *cache, uint64_t cache_id, uint64_t mask)
         return false;
     }
     for (uint32_t i = 0; i < GY_FLIGHT_BUCKETS; i++) {
-        gy_list_for_each(node, &cache->flights[i]) {
+        gy_list_for_each (node, &cache->flights[i]) {
             const struct gy_flight *flight = gy_container_of(node, struct gy_flight, link);
 
             if ((flight->source.cache_id & mask) == cache_id) {

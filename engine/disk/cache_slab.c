@@ -1,16 +1,18 @@
-/* cache_slab.c - memory of the block cache: slabs, frames, the table of contents and replacement; see
- * cache_frame.h for F1 and F2, cache.h for B4. Nothing here suspends. */
+/* cache_slab.c - memory of the block cache: slabs, frames, the table of contents and replacement;
+ * see cache_frame.h for F1 and F2, cache.h for B4. Nothing here suspends. */
 #include <string.h>
 
 #include "engine/disk/cache_frame.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/ban.h"
 
 #define SLABS_PER_CHUNK (GY_ARENA_CHUNK / GY_SLAB_SIZE)
 #define KLASS_NONE 0xffu
 #define COUNTER_MAX 3u
-#define HAND_STEPS_MAX 1024u /* frames looked at for one eviction: bounds what a miss costs when all are hot */
-#define SCAN_SHARE 8u        /* scans take turns in 1 / 8 of the frames of a class */
+#define HAND_STEPS_MAX \
+    1024u /* frames looked at for one eviction: bounds what a miss costs when all are hot */
+#define SCAN_SHARE 8u /* scans take turns in 1 / 8 of the frames of a class */
 #define SCAN_RING_MIN 16u
 
 static const uint8_t class_pages[GY_FRAME_CLASSES] = {1, 2, 3, 4, 8, 16};
@@ -60,13 +62,12 @@ sizes_of(uint32_t slab_count, struct sizes *ret_sizes)
     ret_sizes->slabs = slab_count * sizeof(struct gy_slab);
     ret_sizes->buckets = bucket_count * sizeof(uint32_t);
     ret_sizes->rings = ring_items * sizeof(uint32_t);
-    return (size_t)gy_align_up(ret_sizes->frames + ret_sizes->slabs + ret_sizes->buckets +
-                                   ret_sizes->rings,
-                               GY_PAGE);
+    return (size_t)gy_align_up(
+        ret_sizes->frames + ret_sizes->slabs + ret_sizes->buckets + ret_sizes->rings, GY_PAGE);
 }
 
-/* How many slabs fit into the capacity together with what describes them. Whole chunks of the arena, or, below
- * one, memory of our own. */
+/* How many slabs fit into the capacity together with what describes them. Whole chunks of the
+ * arena, or, below one, memory of our own. */
 static uint32_t
 slabs_for(uint64_t capacity)
 {
@@ -122,7 +123,8 @@ gy_cache_memory_free(struct gy_cache *cache)
     struct gy_heap *heap = &cache->loop->heap;
 
     if (cache->small_base != NULL) {
-        gy_heap_unmap(heap, cache->small_base, (size_t)cache->slab_count * GY_SLAB_SIZE, GY_MEM_CACHE);
+        gy_heap_unmap(heap, cache->small_base, (size_t)cache->slab_count * GY_SLAB_SIZE,
+                      GY_MEM_CACHE);
     } else {
         for (uint32_t i = 0; i < cache->slab_made; i += SLABS_PER_CHUNK) {
             gy_arena_chunk_put(cache->arena, cache->slabs[i].base, GY_MEM_CACHE);
@@ -177,8 +179,9 @@ cut_slab(struct gy_cache *cache, struct gy_slab *slab, uint32_t klass)
     slab->frame_count = (uint8_t)(GY_SLAB_FRAMES / class_pages[klass]);
     slab->free_mask = (uint16_t)((1u << slab->frame_count) - 1);
     for (uint32_t i = 0; i < slab->frame_count; i++) {
-        frames[i] = (struct gy_cache_frame){
-            .data = slab->base + (size_t)i * class_pages[klass] * GY_PAGE, .pages = class_pages[klass]};
+        frames[i] =
+            (struct gy_cache_frame){.data = slab->base + (size_t)i * class_pages[klass] * GY_PAGE,
+                                    .pages = class_pages[klass]};
     }
     gy_list_push_back(&cache->partial[klass], &slab->link);
 }
@@ -230,6 +233,24 @@ put_free(struct gy_cache *cache, struct gy_cache_frame *frame)
 
 /* ---- Table of contents ---- */
 
+void
+gy_frame_prefetch(const struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle handle)
+{
+    const uint32_t at = cache->buckets[gy_cache_hash(cache_id, handle.offset) & cache->bucket_mask];
+    const struct gy_slab *slab;
+    uint32_t place;
+
+    if (at == GY_FRAME_NONE) {
+        return;
+    }
+    slab = &cache->slabs[(at - 1) / GY_SLAB_FRAMES];
+    place = (at - 1) % GY_SLAB_FRAMES * class_pages[slab->klass] * GY_PAGE;
+    __builtin_prefetch(&cache->frames[at - 1]);
+    __builtin_prefetch(slab->base + place);
+    __builtin_prefetch(slab->base +
+                       ((place + handle.size - GY_BLOCK_TRAILER_SIZE - 4) & (GY_SLAB_SIZE - 1)));
+}
+
 struct gy_cache_frame *
 gy_frame_find(const struct gy_cache *cache, uint64_t cache_id, uint64_t offset)
 {
@@ -249,7 +270,8 @@ gy_frame_find(const struct gy_cache *cache, uint64_t cache_id, uint64_t offset)
 static void
 enter_table(struct gy_cache *cache, struct gy_cache_frame *frame)
 {
-    uint32_t *bucket = &cache->buckets[gy_cache_hash(frame->cache_id, frame->offset) & cache->bucket_mask];
+    uint32_t *bucket =
+        &cache->buckets[gy_cache_hash(frame->cache_id, frame->offset) & cache->bucket_mask];
 
     gy_assert(frame->state == GY_FRAME_HELD);
     frame->hash_next = *bucket;
@@ -261,7 +283,8 @@ static void
 leave_table(struct gy_cache *cache, struct gy_cache_frame *frame)
 {
     const uint32_t self = (uint32_t)(frame - cache->frames) + 1;
-    uint32_t *link = &cache->buckets[gy_cache_hash(frame->cache_id, frame->offset) & cache->bucket_mask];
+    uint32_t *link =
+        &cache->buckets[gy_cache_hash(frame->cache_id, frame->offset) & cache->bucket_mask];
 
     gy_assert(frame->state == GY_FRAME_READY);
     while (*link != self) {
@@ -314,8 +337,8 @@ try_slab(struct gy_cache *cache, struct gy_slab *slab)
     return true;
 }
 
-/* One hand goes over all slabs, so that what was not used for longest leaves whatever its size: of our own class
- * frame by frame, of the others slab by slab. */
+/* One hand goes over all slabs, so that what was not used for longest leaves whatever its size: of
+ * our own class frame by frame, of the others slab by slab. */
 static struct gy_cache_frame *
 evict_one(struct gy_cache *cache, uint32_t klass)
 {
@@ -326,7 +349,8 @@ evict_one(struct gy_cache *cache, uint32_t klass)
     while (steps < HAND_STEPS_MAX && cache->slab_made != 0) {
         struct gy_slab *slab = &cache->slabs[cache->hand_slab];
 
-        if (cache->hand_frame >= slab->frame_count || (cache->hand_frame != 0 && slab->klass != klass)) {
+        if (cache->hand_frame >= slab->frame_count ||
+            (cache->hand_frame != 0 && slab->klass != klass)) {
             cache->hand_slab = (cache->hand_slab + 1) % cache->slab_made;
             cache->hand_frame = 0;
             steps++;
@@ -375,9 +399,10 @@ recycle_scan(struct gy_cache *cache, uint32_t klass)
 
         ring->first = (ring->first + 1) % ring->capacity;
         ring->count--;
-        /* The frame may have been evicted and serve another block or class since: `scan` is then false. */
-        if (frame->scan && frame->state == GY_FRAME_READY && frame->pins == 0 && frame->counter == 0 &&
-            slab_of(cache, frame)->klass == klass) {
+        /* The frame may have been evicted and serve another block or class since: `scan` is then
+         * false. */
+        if (frame->scan && frame->state == GY_FRAME_READY && frame->pins == 0 &&
+            frame->counter == 0 && slab_of(cache, frame)->klass == klass) {
             evict(cache, frame);
             return frame;
         }
@@ -447,7 +472,8 @@ gy_frame_publish(struct gy_cache *cache, struct gy_cache_frame *frame, enum gy_c
     }
     ring = &cache->rings[slab_of(cache, frame)->klass];
     if (ring->count < ring->capacity) {
-        ring->items[(ring->first + ring->count) % ring->capacity] = (uint32_t)(frame - cache->frames);
+        ring->items[(ring->first + ring->count) % ring->capacity] =
+            (uint32_t)(frame - cache->frames);
         ring->count++;
         frame->scan = true;
     }

@@ -7,6 +7,7 @@
 
 #include "engine/codec/limits.h"
 #include "io/base/assert.h"
+#include "io/base/ban.h"
 
 void
 gy_name_table(char target[GY_NAME_MAX], uint64_t number)
@@ -29,7 +30,8 @@ gy_name_log_slot(char target[GY_NAME_MAX], uint32_t slot)
     (void)snprintf(target, GY_NAME_MAX, "wal-%03" PRIu32 ".log", slot);
 }
 
-/* Digits at the start of `text`; the position after them, or NULL when there are none or too many. */
+/* Digits at the start of `text`; the position after them, or NULL when there are none or too many.
+ * */
 static const char *
 parse_number(const char *text, uint64_t *ret_number)
 {
@@ -64,11 +66,14 @@ gy_name_parse(const char *name, uint64_t *ret_number)
     if (strcmp(name, GY_NAME_CURRENT_TMP) == 0) {
         return GY_FILE_CURRENT_TMP;
     }
-    at = strncmp(name, "MANIFEST-", 9) == 0 ? name + 9 : strncmp(name, "wal-", 4) == 0 ? name + 4 : name;
+    at = strncmp(name, "MANIFEST-", 9) == 0 ? name + 9
+         : strncmp(name, "wal-", 4) == 0    ? name + 4
+                                            : name;
     if (parse_number(at, &number) == NULL) {
         return GY_FILE_FOREIGN;
     }
-    /* Exact spelling only: what we would call it ourselves, else "7.sst" and "000007.sst" were one file. */
+    /* Exact spelling only: what we would call it ourselves, else "7.sst" and "000007.sst" were one
+     * file. */
     gy_name_table(exact, number);
     if (strcmp(name, exact) == 0) {
         *ret_number = number;

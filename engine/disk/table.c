@@ -1,5 +1,5 @@
-/* table.c - tables and their set: references, opening, closing; see table.h for O1 to O6. Reading is in
- * table_read.c and table_cursor.c. */
+/* table.c - tables and their set: references, opening, closing; see table.h for O1 to O6. Reading
+ * is in table_read.c and table_cursor.c. */
 #include "engine/disk/table.h"
 
 #include <string.h>
@@ -9,8 +9,10 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
-#define TAIL_SIZE (32u * GY_KIB) /* read first: the footer and, for most tables, the whole top index */
+#define TAIL_SIZE \
+    (32u * GY_KIB) /* read first: the footer and, for most tables, the whole top index */
 
 gyre_status
 gy_table_fail(struct gy_table *table, gyre_status st, uint64_t offset, const char *what)
@@ -60,21 +62,21 @@ gy_table_set_fini(struct gy_table_set *set)
 /* ---- The closer (O6) ---- */
 
 GY_SUSPENDS static void
-await_close_one(struct gy_table_set *set, struct gy_table_open *open)
+await_close_one(struct gy_table_set *set, struct gy_table_open *opened)
 {
-    gy_cache_await_idle(set->cache, open->source.cache_id); /* prefetches read from this file */
-    (void)gy_file_await_close(set->loop, &open->file);      /* it was only read from */
-    if (open->forget) {
-        gy_cache_await_forget(set->cache, open->source.cache_id, UINT64_MAX);
+    gy_cache_await_idle(set->cache, opened->source.cache_id); /* prefetches read from this file */
+    (void)gy_file_await_close(set->loop, &opened->file);      /* it was only read from */
+    if (opened->forget) {
+        gy_cache_await_forget(set->cache, opened->source.cache_id, UINT64_MAX);
     }
-    gy_heap_free(&set->loop->heap, open->top_body);
-    gy_heap_free(&set->loop->heap, open);
+    gy_heap_free(&set->loop->heap, opened->top_body);
+    gy_heap_free(&set->loop->heap, opened);
 }
 
 static void
 reap_orphans(struct gy_table_set *set)
 {
-    gy_list_for_each_safe(node, &set->orphans) {
+    gy_list_for_each_safe (node, &set->orphans) {
         struct gy_table_span *span = gy_container_of(node, struct gy_table_span, link);
         struct gy_table *table = span->table;
 
@@ -90,7 +92,7 @@ reap_orphans(struct gy_table_set *set)
 static void
 set_orphans_waiter(struct gy_table_set *set, struct gy_co *waiter)
 {
-    gy_list_for_each(node, &set->orphans) {
+    gy_list_for_each (node, &set->orphans) {
         gy_container_of(node, struct gy_table_span, link)->req.waiter = waiter;
     }
 }
@@ -110,8 +112,9 @@ closer_main(void *arg)
             await_close_one(set, gy_container_of(node, struct gy_table_open, link));
         } else if (!gy_list_is_empty(&set->orphans)) {
             set_orphans_waiter(set, set->closer);
-            gy_await_park(&set->loop->sched); /* woken by a read that is done, or by gy_table_set_kick */
-            set_orphans_waiter(set, NULL);    /* while it waits elsewhere nobody needs to wake it */
+            gy_await_park(
+                &set->loop->sched); /* woken by a read that is done, or by gy_table_set_kick */
+            set_orphans_waiter(set, NULL); /* while it waits elsewhere nobody needs to wake it */
         } else {
             break;
         }
@@ -131,8 +134,8 @@ gy_table_set_kick(struct gy_table_set *set)
         return;
     }
     /* Without room for a coroutine the work stays on the lists until the next kick. */
-    if (gy_spawn(&set->loop->sched, GY_CLASS_FOREGROUND, "table closer", closer_main, set, &set->closer) !=
-        GYRE_OK) {
+    if (gy_spawn(&set->loop->sched, GY_CLASS_FOREGROUND, "table closer", closer_main, set,
+                 &set->closer) != GYRE_OK) {
         set->closer = NULL;
     }
 }
@@ -142,14 +145,15 @@ static void
 detach(struct gy_table *table, bool forget)
 {
     struct gy_table_set *set = table->set;
-    struct gy_table_open *open = table->open;
+    struct gy_table_open *opened = table->opened;
 
-    gy_assert(open != NULL && table->users == 0);
+    gy_assert(opened != NULL && table->users == 0);
     gy_list_remove(&table->lru);
-    table->open = NULL;
+    table->opened = NULL;
     set->open_count--;
-    open->forget = forget;
-    gy_list_push_back(&set->closing, &open->link);
+    set->stats.open_count = set->open_count;
+    opened->forget = forget;
+    gy_list_push_back(&set->closing, &opened->link);
     gy_table_set_kick(set);
 }
 
@@ -176,7 +180,8 @@ gy_table_set_await_close_all(struct gy_table_set *set)
         if (set->closer != NULL) {
             gy_waitq_await(sched, &set->closer_done);
         } else if (!gy_list_is_empty(&set->closing) || !gy_list_is_empty(&set->orphans)) {
-            gy_await_sleep(sched, GY_NS_PER_MS); /* no room for the closer: others have to end first */
+            gy_await_sleep(sched,
+                           GY_NS_PER_MS); /* no room for the closer: others have to end first */
         } else if (gy_list_is_empty(&set->lru)) { /* an orphan's table may have come back to it */
             break;
         }
@@ -201,7 +206,8 @@ reserve_removed(struct gy_table_set *set)
     while (capacity < needed) {
         capacity *= 2;
     }
-    removed = gy_heap_realloc(&set->loop->heap, set->removed, (size_t)capacity * sizeof(removed[0]), GY_MEM_TABLE);
+    removed = gy_heap_realloc(&set->loop->heap, set->removed, (size_t)capacity * sizeof(removed[0]),
+                              GY_MEM_TABLE);
     if (removed == NULL) {
         return false;
     }
@@ -220,8 +226,9 @@ gy_table_make(struct gy_table_set *set, const struct gy_table_meta *meta)
     if (!reserve_removed(set)) {
         return NULL;
     }
-    table = gy_heap_zalloc(&set->loop->heap, sizeof(*table) + meta->smallest.size + meta->largest.size,
-                           GY_MEM_VERSION);
+    table =
+        gy_heap_zalloc(&set->loop->heap, sizeof(*table) + meta->smallest.size + meta->largest.size,
+                       GY_MEM_VERSION);
     if (table == NULL) {
         return NULL;
     }
@@ -272,7 +279,7 @@ release(struct gy_table *table)
     struct gy_table_set *set = table->set;
 
     gy_assert(table->users == 0 && !table->opening);
-    if (table->open != NULL) {
+    if (table->opened != NULL) {
         detach(table, table->removed);
     }
     set->table_count--;
@@ -318,8 +325,9 @@ check_footer(struct gy_table *table, const struct gy_footer *footer)
     const struct gy_table_meta *meta = &table->meta;
 
     if (footer->file_id != meta->file_id || footer->keyspace != meta->keyspace) {
-        return gy_table_fail(table, GYRE_CORRUPT, GY_NO_OFFSET,
-                             "the file is not the one that the manifest names: another table's bytes");
+        return gy_table_fail(
+            table, GYRE_CORRUPT, GY_NO_OFFSET,
+            "the file is not the one that the manifest names: another table's bytes");
     }
     if (footer->entry_count != meta->entry_count || footer->delete_count != meta->delete_count ||
         footer->sequence_min != meta->sequence_min || footer->sequence_max != meta->sequence_max) {
@@ -331,25 +339,27 @@ check_footer(struct gy_table *table, const struct gy_footer *footer)
 
 /* Keep the body of the top index, whose bytes are at `bytes`. */
 static gyre_status
-set_top(struct gy_table *table, struct gy_table_open *open, const uint8_t *bytes)
+set_top(struct gy_table *table, struct gy_table_open *opened, const uint8_t *bytes)
 {
-    const struct gy_block_handle handle = open->footer.top;
+    const struct gy_block_handle handle = opened->footer.top;
     struct gy_block_trailer trailer;
-    const gyre_status st = gy_block_check(bytes, handle.size, open->footer.file_id, handle.offset, &trailer);
+    const gyre_status st =
+        gy_block_check(bytes, handle.size, opened->footer.file_id, handle.offset, &trailer);
 
     if (st != GYRE_OK) {
         return gy_table_fail(table, st, handle.offset, "block checksum does not match (top index)");
     }
     if (trailer.kind != GY_BLOCK_TOP_INDEX || trailer.compression != GY_BLOCK_RAW) {
-        return gy_table_fail(table, GYRE_CORRUPT, handle.offset, "the top index is a block of another kind");
+        return gy_table_fail(table, GYRE_CORRUPT, handle.offset,
+                             "the top index is a block of another kind");
     }
-    open->top_body = gy_heap_alloc(&table->set->loop->heap, trailer.raw_size, GY_MEM_TABLE);
-    if (open->top_body == NULL) {
+    opened->top_body = gy_heap_alloc(&table->set->loop->heap, trailer.raw_size, GY_MEM_TABLE);
+    if (opened->top_body == NULL) {
         return gy_fail(&table->set->loop->sched, GYRE_NO_MEMORY, "no memory to open a table");
     }
-    memcpy(open->top_body, bytes, trailer.raw_size);
-    if (gy_block_open(open->top_body, trailer.raw_size, &open->top) != GYRE_OK ||
-        gy_block_verify(&open->top) != GYRE_OK) {
+    memcpy(opened->top_body, bytes, trailer.raw_size);
+    if (gy_block_open(opened->top_body, trailer.raw_size, &opened->top) != GYRE_OK ||
+        gy_block_verify(&opened->top) != GYRE_OK) {
         return gy_table_fail(table, GYRE_CORRUPT, handle.offset, "the top index does not decode");
     }
     return GYRE_OK;
@@ -357,7 +367,8 @@ set_top(struct gy_table *table, struct gy_table_open *open, const uint8_t *bytes
 
 /* Read [offset, size of the file) into pages of the heap. */
 GY_SUSPENDS static gyre_status
-await_tail(struct gy_table *table, struct gy_table_open *open, uint64_t offset, uint8_t **ret_bytes)
+await_tail(struct gy_table *table, struct gy_table_open *opened, uint64_t offset,
+           uint8_t **ret_bytes)
 {
     struct gy_loop *loop = table->set->loop;
     const size_t size = (size_t)(table->meta.size - offset);
@@ -367,7 +378,7 @@ await_tail(struct gy_table *table, struct gy_table_open *open, uint64_t offset, 
     if (bytes == NULL) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to open a table");
     }
-    st = gy_file_await_read(loop, &open->file, GY_IO_META, bytes, (uint32_t)size, offset);
+    st = gy_file_await_read(loop, &opened->file, GY_IO_META, bytes, (uint32_t)size, offset);
     if (st != GYRE_OK) {
         gy_heap_unmap(&loop->heap, bytes, size, GY_MEM_TABLE);
         return st;
@@ -377,35 +388,35 @@ await_tail(struct gy_table *table, struct gy_table_open *open, uint64_t offset, 
 }
 
 GY_SUSPENDS static gyre_status
-await_footer_and_top(struct gy_table *table, struct gy_table_open *open)
+await_footer_and_top(struct gy_table *table, struct gy_table_open *opened)
 {
     struct gy_heap *heap = &table->set->loop->heap;
     const uint64_t size = table->meta.size;
     uint64_t start = size - gy_min_u64(size, TAIL_SIZE);
     uint8_t *bytes;
-    gyre_status st = await_tail(table, open, start, &bytes);
+    gyre_status st = await_tail(table, opened, start, &bytes);
 
     if (st != GYRE_OK) {
         return st;
     }
-    st = gy_footer_decode(bytes + (size - start) - GY_FOOTER_SIZE, size, &open->footer);
+    st = gy_footer_decode(bytes + (size - start) - GY_FOOTER_SIZE, size, &opened->footer);
     if (st != GYRE_OK) {
         st = gy_table_fail(table, st, size - GY_FOOTER_SIZE, "the footer is damaged");
         goto out;
     }
-    st = check_footer(table, &open->footer);
-    if (st == GYRE_OK && open->footer.top.offset < start) {
-        const uint64_t top_start = gy_align_down(open->footer.top.offset, GY_PAGE);
+    st = check_footer(table, &opened->footer);
+    if (st == GYRE_OK && opened->footer.top.offset < start) {
+        const uint64_t top_start = gy_align_down(opened->footer.top.offset, GY_PAGE);
 
         gy_heap_unmap(heap, bytes, (size_t)(size - start), GY_MEM_TABLE);
         start = top_start;
-        st = await_tail(table, open, start, &bytes);
+        st = await_tail(table, opened, start, &bytes);
         if (st != GYRE_OK) {
             return st;
         }
     }
     if (st == GYRE_OK) {
-        st = set_top(table, open, bytes + (open->footer.top.offset - start));
+        st = set_top(table, opened, bytes + (opened->footer.top.offset - start));
     }
 
 out:
@@ -414,7 +425,7 @@ out:
 }
 
 GY_SUSPENDS static gyre_status
-await_open_file(struct gy_table *table, struct gy_table_open *open)
+await_open_file(struct gy_table *table, struct gy_table_open *opened)
 {
     struct gy_loop *loop = table->set->loop;
     char name[GY_NAME_MAX];
@@ -422,51 +433,53 @@ await_open_file(struct gy_table *table, struct gy_table_open *open)
     gyre_status st;
 
     gy_name_table(name, table->meta.number);
-    st = gy_file_await_open(loop, table->set->dir, name, 0, GY_IO_META, &open->file);
+    st = gy_file_await_open(loop, table->set->dir, name, 0, GY_IO_META, &opened->file);
     if (st == GYRE_NOT_FOUND) {
         return gy_table_fail(table, GYRE_CORRUPT, GY_NO_OFFSET, "the file is missing");
     }
     if (st != GYRE_OK) {
         return st;
     }
-    st = gy_file_await_size(loop, &open->file, &size);
+    st = gy_file_await_size(loop, &opened->file, &size);
     if (st != GYRE_OK) {
         return st;
     }
     if (size != table->meta.size || size % GY_PAGE != 0 || size < 2 * GY_FOOTER_SIZE) {
-        return gy_table_fail(table, GYRE_CORRUPT, size, "the file does not have the size that the manifest names");
+        return gy_table_fail(table, GYRE_CORRUPT, size,
+                             "the file does not have the size that the manifest names");
     }
-    open->source = (struct gy_block_source){
-        .file = &open->file, .file_id = table->meta.file_id, .cache_id = table->cache_id};
-    return await_footer_and_top(table, open);
+    opened->source = (struct gy_block_source){
+        .file = &opened->file, .file_id = table->meta.file_id, .cache_id = table->cache_id};
+    return await_footer_and_top(table, opened);
 }
 
 GY_SUSPENDS static gyre_status
 await_open(struct gy_table *table)
 {
     struct gy_table_set *set = table->set;
-    struct gy_table_open *open;
+    struct gy_table_open *opened;
     gyre_status st;
 
     gy_table_set_trim(set, set->open_max - (set->open_max != 0)); /* room for one more */
-    open = gy_heap_zalloc(&set->loop->heap, sizeof(*open), GY_MEM_TABLE);
-    if (open == NULL) {
+    opened = gy_heap_zalloc(&set->loop->heap, sizeof(*opened), GY_MEM_TABLE);
+    if (opened == NULL) {
         return gy_fail(&set->loop->sched, GYRE_NO_MEMORY, "no memory to open a table");
     }
-    gy_list_init(&open->link);
-    open->file = (struct gy_file)GY_FILE_CLOSED;
-    st = await_open_file(table, open);
+    gy_list_init(&opened->link);
+    opened->file = (struct gy_file)GY_FILE_CLOSED;
+    st = await_open_file(table, opened);
     if (st != GYRE_OK) {
         const struct gyre_error error = *gy_sched_error(&set->loop->sched);
 
-        (void)gy_file_await_close(set->loop, &open->file);
+        (void)gy_file_await_close(set->loop, &opened->file);
         *gy_sched_error(&set->loop->sched) = error;
-        gy_heap_free(&set->loop->heap, open->top_body);
-        gy_heap_free(&set->loop->heap, open);
+        gy_heap_free(&set->loop->heap, opened->top_body);
+        gy_heap_free(&set->loop->heap, opened);
         return st;
     }
-    table->open = open;
+    table->opened = opened;
     set->open_count++;
+    set->stats.open_count = set->open_count;
     set->stats.opened++;
     return GYRE_OK;
 }
@@ -478,7 +491,7 @@ gy_table_await_enter_slow(struct gy_table *table)
     gyre_status st = GYRE_OK;
 
     table->users++; /* so that it is not closed again before we get to use it */
-    while (table->open == NULL && st == GYRE_OK) {
+    while (table->opened == NULL && st == GYRE_OK) {
         if (table->opening) {
             gy_waitq_await(sched, &table->open_waiters);
             continue; /* if the other one failed, we try ourselves and get a text of our own */

@@ -1,9 +1,9 @@
-/* table_check.c - go through a whole table and report every damage; see table.h. For verify, salvage and paranoid
- * stores. It reads past the cache: what is asked is what the device has.
+/* table_check.c - go through a whole table and report every damage; see table.h. For verify,
+ * salvage and paranoid stores. It reads past the cache: what is asked is what the device has.
  *
- * Order: for each partition of the top index the partition, then its data blocks. A data block that is damaged is
- * reported and passed over; behind a damaged partition, or without a top index, data blocks are looked for in the
- * bytes themselves (table_salvage.c).
+ * Order: for each partition of the top index the partition, then its data blocks. A data block that
+ * is damaged is reported and passed over; behind a damaged partition, or without a top index, data
+ * blocks are looked for in the bytes themselves (table_salvage.c).
  */
 #include "engine/disk/table_check.h"
 
@@ -13,6 +13,7 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
 /* ---- Reports ---- */
 
@@ -62,7 +63,8 @@ window_grow(struct gy_check_run *run, struct gy_check_window *window, uint64_t s
     window_free(run, window);
     window->bytes = gy_heap_map(heap_of(run), (size_t)capacity, GY_MEM_CALL);
     if (window->bytes == NULL) {
-        run->stopped = gy_fail(&run->table->set->loop->sched, GYRE_NO_MEMORY, "no memory to check a table");
+        run->stopped =
+            gy_fail(&run->table->set->loop->sched, GYRE_NO_MEMORY, "no memory to check a table");
         return false;
     }
     window->capacity = capacity;
@@ -79,7 +81,8 @@ gy_check_await_bytes(struct gy_check_run *run, struct gy_check_window *window, u
     gyre_status st;
 
     gy_assert(offset + size <= run->file_size);
-    if (window->size != 0 && offset >= window->offset && offset + size <= window->offset + window->size) {
+    if (window->size != 0 && offset >= window->offset &&
+        offset + size <= window->offset + window->size) {
         return window->bytes + (offset - window->offset);
     }
     wanted = gy_min_u64(wanted, run->file_size - first);
@@ -87,10 +90,13 @@ gy_check_await_bytes(struct gy_check_run *run, struct gy_check_window *window, u
         return NULL;
     }
     window->size = 0;
-    st = gy_file_await_read(run->table->set->loop, run->file, GY_IO_SCRUB, window->bytes, (uint32_t)wanted, first);
-    if (st != GYRE_OK && wanted > needed) { /* what cannot be read may lie behind what is asked for */
+    st = gy_file_await_read(run->table->set->loop, run->file, GY_IO_SCRUB, window->bytes,
+                            (uint32_t)wanted, first);
+    if (st != GYRE_OK &&
+        wanted > needed) { /* what cannot be read may lie behind what is asked for */
         wanted = needed;
-        st = gy_file_await_read(run->table->set->loop, run->file, GY_IO_SCRUB, window->bytes, (uint32_t)wanted, first);
+        st = gy_file_await_read(run->table->set->loop, run->file, GY_IO_SCRUB, window->bytes,
+                                (uint32_t)wanted, first);
     }
     if (st != GYRE_OK) {
         if (st == GYRE_NO_MEMORY) {
@@ -147,15 +153,16 @@ remember(struct gy_check_run *run, const struct gy_entry *entry)
 
 /* What is wrong with an entry, NULL: nothing. */
 static const char *
-entry_fault(const struct gy_check_run *run, const struct gy_entry *entry, const struct gy_entry *separator)
+entry_fault(const struct gy_check_run *run, const struct gy_entry *entry,
+            const struct gy_entry *separator)
 {
     const struct gy_partition *partition = run->partition;
 
     if (entry->key.size == 0 || gy_tag_kind(entry->tag) > GY_KIND_PUT) {
         return "an entry with an empty key or of an unknown kind";
     }
-    if (run->last_size != 0 && gy_entry_compare(gyre_slice(run->keys[2], run->last_size), run->last_tag,
-                                                entry->key, entry->tag) >= 0) {
+    if (run->last_size != 0 && gy_entry_compare(gyre_slice(run->keys[2], run->last_size),
+                                                run->last_tag, entry->key, entry->tag) >= 0) {
         return "entries are out of order";
     }
     if (separator != NULL &&
@@ -184,16 +191,18 @@ take_entry(struct gy_check_run *run, const struct gy_entry *entry)
 }
 
 void
-gy_check_await_entries(struct gy_check_run *run, const uint8_t *bytes, struct gy_block_handle handle,
-                       const struct gy_block_trailer *trailer, const struct gy_entry *separator)
+gy_check_await_entries(struct gy_check_run *run, const uint8_t *bytes,
+                       struct gy_block_handle handle, const struct gy_block_trailer *trailer,
+                       const struct gy_entry *separator)
 {
     struct gy_block_iter iter;
     struct gy_block block;
     const char *fault = NULL;
 
     if (trailer->compression != GY_BLOCK_RAW) {
-        const gyre_status st = gy_decompress(gy_cache_compressor(run->table->set->cache), run->raw,
-                                             trailer->raw_size, bytes, handle.size - GY_BLOCK_TRAILER_SIZE);
+        const gyre_status st =
+            gy_decompress(gy_cache_compressor(run->table->set->cache), run->raw, trailer->raw_size,
+                          bytes, handle.size - GY_BLOCK_TRAILER_SIZE);
 
         if (st == GYRE_NO_MEMORY) {
             run->stopped = gy_fail(&run->table->set->loop->sched, st, "no memory to check a table");
@@ -205,7 +214,8 @@ gy_check_await_entries(struct gy_check_run *run, const uint8_t *bytes, struct gy
         }
         bytes = run->raw;
     }
-    if (gy_block_open(bytes, trailer->raw_size, &block) != GYRE_OK || gy_block_verify(&block) != GYRE_OK) {
+    if (gy_block_open(bytes, trailer->raw_size, &block) != GYRE_OK ||
+        gy_block_verify(&block) != GYRE_OK) {
         gy_check_damage_at(run, handle.offset, "a block does not decode");
         return;
     }
@@ -215,7 +225,7 @@ gy_check_await_entries(struct gy_check_run *run, const uint8_t *bytes, struct gy
 
         if (one != NULL) {
             fault = one;
-            continue; /* out of its place: nobody could find it, and order is what `each` relies on */
+            continue; /* out of its place: nobody could find it, and `each` relies on order */
         }
         if (!take_entry(run, &iter.entry)) {
             return;
@@ -238,7 +248,8 @@ await_data_blocks(struct gy_check_run *run, uint64_t partition_offset)
     struct gy_block_iter iter;
 
     gy_block_iter_init(&iter, &run->partition->index, run->keys[1], GY_KEY_SIZE_MAX);
-    for (gy_block_iter_first(&iter); iter.valid && run->stopped == GYRE_OK; gy_block_iter_next(&iter)) {
+    for (gy_block_iter_first(&iter); iter.valid && run->stopped == GYRE_OK;
+         gy_block_iter_next(&iter)) {
         struct gy_block_trailer trailer;
         struct gy_block_handle handle;
         const uint8_t *bytes;
@@ -285,12 +296,13 @@ await_partition(struct gy_check_run *run, struct gy_block_handle handle, uint64_
 GY_SUSPENDS static void
 await_all_partitions(struct gy_check_run *run)
 {
-    const struct gy_footer *footer = &run->table->open->footer;
+    const struct gy_footer *footer = &run->table->opened->footer;
     struct gy_block_iter iter;
     uint64_t start = 0;
 
-    gy_block_iter_init(&iter, &run->table->open->top, NULL, 0);
-    for (gy_block_iter_first(&iter); iter.valid && run->stopped == GYRE_OK; gy_block_iter_next(&iter)) {
+    gy_block_iter_init(&iter, &run->table->opened->top, NULL, 0);
+    for (gy_block_iter_first(&iter); iter.valid && run->stopped == GYRE_OK;
+         gy_block_iter_next(&iter)) {
         struct gy_block_handle handle;
 
         if (gy_block_handle_decode(iter.entry.value, run->file_size, &handle) != GYRE_OK) {
@@ -305,24 +317,27 @@ await_all_partitions(struct gy_check_run *run)
     }
 }
 
-/* What only the whole can show. Without other damage only: what was passed over is missing from the sums. */
+/* What only the whole can show. Without other damage only: what was passed over is missing from the
+ * sums. */
 static void
 check_totals(struct gy_check_run *run)
 {
-    const struct gy_footer *footer = &run->table->open->footer;
+    const struct gy_footer *footer = &run->table->opened->footer;
     const struct gy_table_meta *meta = &run->table->meta;
 
     if (run->check->damage_count != 0 || run->stopped != GYRE_OK) {
         return;
     }
-    if (run->check->entry_count != footer->entry_count || run->delete_count != footer->delete_count ||
+    if (run->check->entry_count != footer->entry_count ||
+        run->delete_count != footer->delete_count ||
         run->partition_count != footer->partition_count) {
         gy_check_damage_at(run, GY_NO_OFFSET, "counts differ from those in the footer");
     } else if (run->content_hash != footer->content_hash) {
         gy_check_damage_at(run, GY_NO_OFFSET, "the content differs from the hash in the footer");
     } else if (meta->largest.size != 0 && /* else salvage does not know it yet */
                gy_key_compare(gyre_slice(run->keys[2], run->last_size), meta->largest) != 0) {
-        gy_check_damage_at(run, GY_NO_OFFSET, "the largest key is not the one that the manifest names");
+        gy_check_damage_at(run, GY_NO_OFFSET,
+                           "the largest key is not the one that the manifest names");
     }
 }
 
@@ -338,7 +353,8 @@ run_init(struct gy_check_run *run)
         run->keys[i] = gy_heap_alloc(heap, GY_KEY_SIZE_MAX, GY_MEM_CALL);
     }
     if (run->raw == NULL || run->keys[0] == NULL || run->keys[1] == NULL || run->keys[2] == NULL) {
-        run->stopped = gy_fail(&run->table->set->loop->sched, GYRE_NO_MEMORY, "no memory to check a table");
+        run->stopped =
+            gy_fail(&run->table->set->loop->sched, GYRE_NO_MEMORY, "no memory to check a table");
         return false;
     }
     return true;
@@ -355,8 +371,8 @@ run_fini(struct gy_check_run *run)
     }
 }
 
-/* A table that cannot be opened: take what can be found between its first byte and its last. Its file id is in the
- * manifest, so blocks still prove that they belong to it. */
+/* A table that cannot be opened: take what can be found between its first byte and its last. Its
+ * file id is in the manifest, so blocks still prove that they belong to it. */
 GY_SUSPENDS static void
 await_unopened(struct gy_check_run *run)
 {
@@ -395,8 +411,8 @@ gy_table_await_check(struct gy_table *table, struct gy_table_check *check)
     }
     st = gy_table_await_enter(table);
     if (st == GYRE_OK) {
-        run.file = &table->open->file;
-        run.file_size = table->open->footer.file_size;
+        run.file = &table->opened->file;
+        run.file_size = table->opened->footer.file_size;
         await_all_partitions(&run);
         check_totals(&run);
         gy_table_leave(table);

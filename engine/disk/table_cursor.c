@@ -1,11 +1,14 @@
 /* table_cursor.c - ordered walks over one table; see table.h and cursor.h.
  *
- * Place: an entry of the top index (keyless walk, in memory) -> an entry of that partition's index (keyless walk, in
- * a pinned block) -> an entry of that data block (pinned in the cache, or in a span that was read ahead).
- *   K1  A user's cursor begins in the cache. After STREAM_AFTER blocks in a row that had to be read it reads ahead
- *       in growing spans, past the cache; it returns to the cache where blocks are there again, at each seek and when
- *       it turns round. Compaction and scrub read ahead from the first block on.
- *   K2  A block that fails its checksum in a span is asked of the cache, which reads it again and says what is wrong.
+ * Place: an entry of the top index (keyless walk, in memory) -> an entry of that partition's index
+ * (keyless walk, in a pinned block) -> an entry of that data block (pinned in the cache, or in a
+ * span that was read ahead).
+ *   K1  A user's cursor begins in the cache. After STREAM_AFTER blocks in a row that had to be read
+ *       it reads ahead in growing spans, past the cache; it returns to the cache where blocks are
+ *       there again, at each seek and when it turns round. Compaction and scrub read ahead from the
+ *       first block on.
+ *   K2  A block that fails its checksum in a span is asked of the cache, which reads it again and
+ *       says what is wrong.
  *   K3  close never suspends: reads in flight are left to the set (O6).
  */
 #include <string.h>
@@ -14,8 +17,9 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
-#define STREAM_AFTER 2u                     /* K1 */
+#define STREAM_AFTER 2u /* K1 */
 #define STREAM_FIRST (32u * GY_KIB)
 
 struct table_cursor {
@@ -26,18 +30,18 @@ struct table_cursor {
     enum gy_io_class klass;
     uint32_t readahead;
     bool entered;
-    uint32_t reads_in_row;            /* forward steps to a block that was not in the cache */
+    uint32_t reads_in_row; /* forward steps to a block that was not in the cache */
     struct gy_block_iter top;
     struct gy_block_iter index;
     struct gy_block_pin partition_pin;
     uint64_t partition_offset;
     struct gy_block_iter data;
-    struct gy_block_pin data_pin;     /* frame NULL: the block lies in a span, or in `raw` */
+    struct gy_block_pin data_pin; /* frame NULL: the block lies in a span, or in `raw` */
     uint64_t data_offset;
-    uint8_t *raw;                     /* a block of a span, decompressed */
-    uint8_t *key_buffer;              /* footer.key_size_max bytes */
+    uint8_t *raw;        /* a block of a span, decompressed */
+    uint8_t *key_buffer; /* footer.key_size_max bytes */
     uint32_t key_capacity;
-    struct gy_table_stream *stream;   /* NULL: not reading ahead */
+    struct gy_table_stream *stream; /* NULL: not reading ahead */
 };
 
 static struct table_cursor *
@@ -74,7 +78,8 @@ set_corrupt(struct table_cursor *cursor, uint64_t offset, const char *what)
     set_failed(cursor, gy_table_fail(cursor->table, GYRE_CORRUPT, offset, what));
 }
 
-/* Show the entry at which the data iterator stands. False: it stands nowhere (then the caller goes on) or failed. */
+/* Show the entry at which the data iterator stands. False: it stands nowhere (then the caller goes
+ * on) or failed. */
 static bool
 show(struct table_cursor *cursor)
 {
@@ -130,14 +135,14 @@ await_ready(struct table_cursor *cursor)
         set_failed(cursor, st);
         return false;
     }
-    cursor->key_capacity = cursor->table->open->footer.key_size_max;
+    cursor->key_capacity = cursor->table->opened->footer.key_size_max;
     cursor->key_buffer = gy_heap_alloc(&loop->heap, cursor->key_capacity, GY_MEM_CALL);
     if (cursor->key_buffer == NULL) {
         gy_table_leave(cursor->table);
         set_failed(cursor, gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory for a cursor"));
         return false;
     }
-    gy_block_iter_init(&cursor->top, &cursor->table->open->top, NULL, 0);
+    gy_block_iter_init(&cursor->top, &cursor->table->opened->top, NULL, 0);
     cursor->entered = true;
     return true;
 }
@@ -148,7 +153,7 @@ await_ready(struct table_cursor *cursor)
 GY_SUSPENDS static bool
 await_partition(struct table_cursor *cursor)
 {
-    const struct gy_footer *footer = &cursor->table->open->footer;
+    const struct gy_footer *footer = &cursor->table->opened->footer;
     struct gy_block_handle handle;
     struct gy_partition partition;
     gyre_status st;
@@ -159,7 +164,8 @@ await_partition(struct table_cursor *cursor)
         return false;
     }
     gy_cache_unpin(cache_of(cursor), &cursor->partition_pin);
-    st = gy_table_await_partition(cursor->table, handle, cursor->hint, cursor->klass, &cursor->partition_pin, &partition);
+    st = gy_table_await_partition(cursor->table, handle, cursor->hint, cursor->klass,
+                                  &cursor->partition_pin, &partition);
     if (st != GYRE_OK) {
         set_failed(cursor, st);
         return false;
@@ -173,8 +179,9 @@ static bool
 index_handle(struct table_cursor *cursor, const struct gy_block_iter *index,
              struct gy_block_handle *ret_handle)
 {
-    return index->valid && gy_block_handle_decode(index->entry.value, cursor->table->open->footer.file_size,
-                                                  ret_handle) == GYRE_OK;
+    return index->valid &&
+           gy_block_handle_decode(index->entry.value, cursor->table->opened->footer.file_size,
+                                  ret_handle) == GYRE_OK;
 }
 
 /* ---- Data blocks ---- */
@@ -200,7 +207,8 @@ open_span_block(struct table_cursor *cursor, const uint8_t *bytes, struct gy_blo
     struct gy_block_trailer trailer;
     struct gy_block block;
 
-    if (gy_block_check(bytes, handle.size, cursor->table->meta.file_id, handle.offset, &trailer) != GYRE_OK ||
+    if (gy_block_check(bytes, handle.size, cursor->table->meta.file_id, handle.offset, &trailer) !=
+            GYRE_OK ||
         trailer.kind != GY_BLOCK_DATA) {
         return false;
     }
@@ -209,8 +217,8 @@ open_span_block(struct table_cursor *cursor, const uint8_t *bytes, struct gy_blo
             cursor->raw = gy_heap_alloc(&loop->heap, GY_BLOCK_SIZE_MAX, GY_MEM_CALL);
         }
         if (cursor->raw == NULL ||
-            gy_decompress(gy_cache_compressor(cache_of(cursor)), cursor->raw, trailer.raw_size, bytes,
-                          handle.size - GY_BLOCK_TRAILER_SIZE) != GYRE_OK) {
+            gy_decompress(gy_cache_compressor(cache_of(cursor)), cursor->raw, trailer.raw_size,
+                          bytes, handle.size - GY_BLOCK_TRAILER_SIZE) != GYRE_OK) {
             return false;
         }
         bytes = cursor->raw;
@@ -228,12 +236,12 @@ await_cached_block(struct table_cursor *cursor, struct gy_block_handle handle)
     struct gy_cache *cache = cache_of(cursor);
     gyre_status st;
 
-    if (gy_cache_try(cache, cursor->table->cache_id, handle.offset, GY_BLOCK_DATA, &cursor->data_pin)) {
+    if (gy_cache_try(cache, cursor->table->cache_id, handle, GY_BLOCK_DATA, &cursor->data_pin)) {
         cursor->reads_in_row = 0;
     } else {
         cursor->reads_in_row++;
-        st = gy_cache_await_block(cache, &cursor->table->open->source, handle, GY_BLOCK_DATA, cursor->hint,
-                                  cursor->klass, &cursor->data_pin);
+        st = gy_cache_await_block(cache, &cursor->table->opened->source, handle, GY_BLOCK_DATA,
+                                  cursor->hint, cursor->klass, &cursor->data_pin);
         if (st != GYRE_OK) {
             set_failed(cursor, st);
             return false;
@@ -253,28 +261,17 @@ wants_stream(const struct table_cursor *cursor, struct gy_block_handle handle)
            !gy_cache_has(cache_of(cursor), cursor->table->cache_id, handle.offset);
 }
 
-/* The block after this one, for a cursor that does not read ahead in spans yet. */
+/* The block beside this one, for a cursor that does not read ahead in spans. */
 static void
-prefetch_next(struct table_cursor *cursor)
+prefetch_beside(struct table_cursor *cursor, void (*step)(struct gy_block_iter *iter))
 {
-    struct gy_block_iter next = cursor->index;
+    struct gy_block_iter beside = cursor->index;
     struct gy_block_handle handle;
 
-    gy_block_iter_next(&next);
-    if (index_handle(cursor, &next, &handle)) {
-        gy_cache_prefetch(cache_of(cursor), &cursor->table->open->source, handle, GY_BLOCK_DATA, cursor->hint);
-    }
-}
-
-static void
-prefetch_previous(struct table_cursor *cursor)
-{
-    struct gy_block_iter previous = cursor->index;
-    struct gy_block_handle handle;
-
-    gy_block_iter_prev(&previous);
-    if (index_handle(cursor, &previous, &handle)) {
-        gy_cache_prefetch(cache_of(cursor), &cursor->table->open->source, handle, GY_BLOCK_DATA, cursor->hint);
+    step(&beside);
+    if (index_handle(cursor, &beside, &handle)) {
+        gy_cache_prefetch(cache_of(cursor), &cursor->table->opened->source, handle, GY_BLOCK_DATA,
+                          cursor->hint);
     }
 }
 
@@ -324,9 +321,9 @@ await_data(struct table_cursor *cursor, enum direction direction)
         return true;
     }
     if (direction == FORWARD && cursor->stream == NULL) {
-        prefetch_next(cursor);
+        prefetch_beside(cursor, gy_block_iter_next);
     } else if (direction == BACKWARD) {
-        prefetch_previous(cursor);
+        prefetch_beside(cursor, gy_block_iter_prev);
     }
     return await_cached_block(cursor, handle);
 }
@@ -380,7 +377,8 @@ await_previous_block(struct table_cursor *cursor)
     (void)show(cursor);
 }
 
-/* Stand at the data block that may hold the first entry >= (key, tag). False: there is none, or it failed. */
+/* Stand at the data block that may hold the first entry >= (key, tag). False: there is none, or it
+ * failed. */
 GY_SUSPENDS static bool
 await_place(struct table_cursor *cursor, struct gyre_slice key, uint64_t tag)
 {
@@ -395,8 +393,10 @@ await_place(struct table_cursor *cursor, struct gyre_slice key, uint64_t tag)
         return false;
     }
     gy_block_iter_seek(&cursor->index, key, tag);
-    if (!cursor->index.valid && !cursor->index.corrupt) { /* its own separator in the top index said otherwise */
-        set_corrupt(cursor, cursor->partition_offset, "an index does not reach as far as the top index says");
+    if (!cursor->index.valid &&
+        !cursor->index.corrupt) { /* its own separator in the top index said otherwise */
+        set_corrupt(cursor, cursor->partition_offset,
+                    "an index does not reach as far as the top index says");
         return false;
     }
     return await_data(cursor, SEEK);
@@ -505,33 +505,36 @@ table_cursor_prev(struct gy_cursor *base)
     }
 }
 
-/* Start the read that a seek will need first: of the partition, or, with that in the cache, of the data block. */
+/* Start the read that a seek will need first: of the partition, or, with that in the cache, of the
+ * data block. */
 static void
 table_cursor_prepare_seek(struct gy_cursor *base, struct gyre_slice key, uint64_t tag)
 {
     struct table_cursor *cursor = self_of(base);
-    const struct gy_table_open *open = cursor->table->open;
+    const struct gy_table_open *opened = cursor->table->opened;
     struct gy_block_handle handle;
     struct gy_block_found found;
     struct gy_partition partition;
     struct gy_block_pin pin;
     bool known;
 
-    if (open == NULL || cursor->mode != GY_CURSOR_USER ||
-        gy_block_get(&open->top, key, tag, &found) != GYRE_OK ||
-        gy_block_handle_decode(found.value, open->footer.file_size, &handle) != GYRE_OK) {
+    if (opened == NULL || cursor->mode != GY_CURSOR_USER ||
+        gy_block_get(&opened->top, key, tag, &found) != GYRE_OK ||
+        gy_block_handle_decode(found.value, opened->footer.file_size, &handle) != GYRE_OK) {
         return;
     }
-    if (!gy_cache_try(cache_of(cursor), cursor->table->cache_id, handle.offset, GY_BLOCK_PARTITION, &pin)) {
-        gy_cache_prefetch(cache_of(cursor), &open->source, handle, GY_BLOCK_PARTITION, cursor->hint);
+    if (!gy_cache_try(cache_of(cursor), cursor->table->cache_id, handle, GY_BLOCK_PARTITION,
+                      &pin)) {
+        gy_cache_prefetch(cache_of(cursor), &opened->source, handle, GY_BLOCK_PARTITION,
+                          cursor->hint);
         return;
     }
     known = gy_partition_open(pin.data, pin.size, &partition) == GYRE_OK &&
             gy_block_get(&partition.index, key, tag, &found) == GYRE_OK &&
-            gy_block_handle_decode(found.value, open->footer.file_size, &handle) == GYRE_OK;
+            gy_block_handle_decode(found.value, opened->footer.file_size, &handle) == GYRE_OK;
     gy_cache_unpin(cache_of(cursor), &pin);
     if (known) {
-        gy_cache_prefetch(cache_of(cursor), &open->source, handle, GY_BLOCK_DATA, cursor->hint);
+        gy_cache_prefetch(cache_of(cursor), &opened->source, handle, GY_BLOCK_DATA, cursor->hint);
     }
 }
 
@@ -554,8 +557,8 @@ table_cursor_close(struct gy_cursor *base)
 }
 
 gyre_status
-gy_table_cursor_make(struct gy_table *table, enum gy_table_cursor_mode mode, enum gy_cache_hint hint,
-                     uint32_t readahead, struct gy_cursor **ret_cursor)
+gy_table_cursor_make(struct gy_table *table, enum gy_table_cursor_mode mode,
+                     enum gy_cache_hint hint, uint32_t readahead, struct gy_cursor **ret_cursor)
 {
     static const struct gy_cursor_ops ops = {.seek = table_cursor_seek,
                                              .seek_before = table_cursor_seek_before,
@@ -575,7 +578,8 @@ gy_table_cursor_make(struct gy_table *table, enum gy_table_cursor_mode mode, enu
     cursor->base.status = GYRE_OK;
     cursor->table = table;
     cursor->mode = mode;
-    /* What compaction and scrub read is not wanted again soon: partitions leave first, single blocks at once. */
+    /* What compaction and scrub read is not wanted again soon: partitions leave first, single
+     * blocks at once. */
     cursor->hint = mode == GY_CURSOR_USER ? hint : GY_CACHE_SCAN;
     cursor->klass = mode == GY_CURSOR_COMPACT ? GY_IO_COMPACT_READ
                     : mode == GY_CURSOR_SCRUB ? GY_IO_SCRUB

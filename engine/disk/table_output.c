@@ -6,6 +6,7 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
 #define ALLOCATE_STEP (8u * GY_MIB)
 #define SYNC_STEP (16u * GY_MIB) /* keeps the last fdatasync short; see IO rule 31 */
@@ -25,12 +26,12 @@ gy_table_output_await_open(struct gy_table_output *output, struct gy_loop *loop,
     output->file = (struct gy_file)GY_FILE_CLOSED;
     output->buffers[0] = gy_arena_await_buffer(arena);
     if (output->buffers[0] == NULL) {
-        return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no I/O buffer to write %s: raise memory_limit",
-                       name);
+        return gy_fail(&loop->sched, GYRE_NO_MEMORY,
+                       "no I/O buffer to write %s: raise memory_limit", name);
     }
     output->buffers[1] = gy_arena_buffer_try(arena);
-    st = gy_file_await_open(loop, dir, name, GY_OPEN_CREATE | GY_OPEN_EXCLUSIVE | GY_OPEN_WRITE, klass,
-                            &output->file);
+    st = gy_file_await_open(loop, dir, name, GY_OPEN_CREATE | GY_OPEN_EXCLUSIVE | GY_OPEN_WRITE,
+                            klass, &output->file);
     if (st != GYRE_OK) {
         return st;
     }
@@ -43,7 +44,8 @@ gy_table_output_await_open(struct gy_table_output *output, struct gy_loop *loop,
 
 /* ---- Requests in flight ---- */
 
-/* The coroutine that waits may be another one than that which submitted: a waiter is set only while it waits. */
+/* The coroutine that waits may be another one than that which submitted: a waiter is set only while
+ * it waits. */
 GY_SUSPENDS static int32_t
 await_request(struct gy_table_output *output, struct gy_req *req)
 {
@@ -66,7 +68,8 @@ fail_request(struct gy_table_output *output, const struct gy_req *req, const cha
     const gyre_status st = gy_status_of_errno(-req->result);
 
     return gy_fail_at(&output->loop->sched, st, output->file.name,
-                      req->op == GY_OP_WRITE ? req->offset : GY_NO_OFFSET, -req->result, "%s", what);
+                      req->op == GY_OP_WRITE ? req->offset : GY_NO_OFFSET, -req->result, "%s",
+                      what);
 }
 
 GY_SUSPENDS static gyre_status
@@ -84,8 +87,8 @@ await_write(struct gy_table_output *output, uint32_t index)
         return fail_request(output, req, "cannot write");
     }
     if ((uint32_t)result < req->size) { /* short: do it again as a whole */
-        return gy_file_await_write(output->loop, &output->file, output->klass, req->buffer, req->size,
-                                   req->offset, 0);
+        return gy_file_await_write(output->loop, &output->file, output->klass, req->buffer,
+                                   req->size, req->offset, 0);
     }
     return GYRE_OK;
 }
@@ -103,8 +106,8 @@ await_sync(struct gy_table_output *output)
     return GYRE_OK;
 }
 
-/* Every SYNC_STEP bytes push what has been written so far to the device, without waiting: durable is only what
- * the last sync says. */
+/* Every SYNC_STEP bytes push what has been written so far to the device, without waiting: durable
+ * is only what the last sync says. */
 GY_SUSPENDS static gyre_status
 await_step_sync(struct gy_table_output *output)
 {
@@ -205,7 +208,8 @@ gy_table_output_await_pad(struct gy_table_output *output)
 {
     const uint64_t position = gy_table_output_position(output);
 
-    return gy_table_output_await_append(output, NULL, (size_t)(gy_align_up(position, GY_PAGE) - position));
+    return gy_table_output_await_append(output, NULL,
+                                        (size_t)(gy_align_up(position, GY_PAGE) - position));
 }
 
 gyre_status
@@ -240,7 +244,8 @@ gy_table_output_await_close(struct gy_table_output *output, bool keep)
     }
     for (uint32_t i = 0; i < 2; i++) {
         if (output->in_flight[i]) {
-            (void)await_request(output, &output->writes[i]); /* the buffer is the device's until then */
+            (void)await_request(output,
+                                &output->writes[i]); /* the buffer is the device's until then */
             output->in_flight[i] = false;
         }
         gy_arena_buffer_put(output->arena, output->buffers[i]);
@@ -251,11 +256,13 @@ gy_table_output_await_close(struct gy_table_output *output, bool keep)
         output->sync_in_flight = false;
     }
     if (has_file) {
-        /* A close that fails says nothing about data that was synced, and nothing about what is removed. */
+        /* A close that fails says nothing about data that was synced, and nothing about what is
+         * removed. */
         (void)gy_file_await_close(output->loop, &output->file);
         if (!keep) {
             /* One that stays is an orphan: removed when the store is opened next. */
-            const gyre_status st = gy_file_await_unlink(output->loop, output->dir, output->file.name);
+            const gyre_status st =
+                gy_file_await_unlink(output->loop, output->dir, output->file.name);
 
             (void)st;
         }

@@ -4,18 +4,20 @@
 #include "engine/disk/table_open.h"
 #include "io/base/assert.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
 gyre_status
 gy_table_await_partition(struct gy_table *table, struct gy_block_handle handle,
-                         enum gy_cache_hint hint, enum gy_io_class klass, struct gy_block_pin *ret_pin,
-                         struct gy_partition *ret_partition)
+                         enum gy_cache_hint hint, enum gy_io_class klass,
+                         struct gy_block_pin *ret_pin, struct gy_partition *ret_partition)
 {
     struct gy_cache *cache = table->set->cache;
     struct gy_block_pin pin;
     gyre_status st;
 
-    if (!gy_cache_try(cache, table->cache_id, handle.offset, GY_BLOCK_PARTITION, &pin)) {
-        st = gy_cache_await_block(cache, &table->open->source, handle, GY_BLOCK_PARTITION, hint, klass, &pin);
+    if (!gy_cache_try(cache, table->cache_id, handle, GY_BLOCK_PARTITION, &pin)) {
+        st = gy_cache_await_block(cache, &table->opened->source, handle, GY_BLOCK_PARTITION, hint,
+                                  klass, &pin);
         if (st != GYRE_OK) {
             return st;
         }
@@ -30,14 +32,14 @@ gy_table_await_partition(struct gy_table *table, struct gy_block_handle handle,
 
 /* The handle that an index gives for (key, tag). NOT_FOUND: all that it covers is smaller. */
 static inline gyre_status
-find_handle(struct gy_table *table, const struct gy_block *index, struct gyre_slice key, uint64_t tag,
-            uint64_t index_offset, struct gy_block_handle *ret_handle)
+find_handle(struct gy_table *table, const struct gy_block *index, struct gyre_slice key,
+            uint64_t tag, uint64_t index_offset, struct gy_block_handle *ret_handle)
 {
     struct gy_block_found found;
     gyre_status st = gy_block_get(index, key, tag, &found);
 
     if (st == GYRE_OK) {
-        st = gy_block_handle_decode(found.value, table->open->footer.file_size, ret_handle);
+        st = gy_block_handle_decode(found.value, table->opened->footer.file_size, ret_handle);
     }
     if (st == GYRE_CORRUPT) {
         return gy_table_fail(table, st, index_offset, "an index does not decode");
@@ -55,7 +57,8 @@ probe_partition(struct gy_table *table, const struct gy_partition *partition, st
 
     if (partition->filter_size != 0) {
         stats->filter_checks++;
-        if (!gy_filter_may_contain(partition->filter, partition->filter_size, partition->probes, hash)) {
+        if (!gy_filter_may_contain(partition->filter, partition->filter_size, partition->probes,
+                                   hash)) {
             stats->filter_negatives++;
             return GYRE_NOT_FOUND;
         }
@@ -90,7 +93,7 @@ probe_data(struct gy_table *table, struct gy_block_pin *pin, struct gyre_slice k
     if (st == GYRE_CORRUPT) {
         return gy_table_fail(table, st, offset, "a block does not decode");
     }
-    table->set->stats.filter_false_positives += table->open->footer.bloom_bits != 0;
+    table->set->stats.filter_false_positives += table->opened->footer.bloom_bits != 0;
     *ret_result = (struct gy_table_result){0};
     return GYRE_OK;
 }
@@ -107,7 +110,8 @@ await_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64
     struct gy_block_pin pin;
     gyre_status st;
 
-    st = find_handle(table, &table->open->top, key, tag, table->open->footer.top.offset, &partition_handle);
+    st = find_handle(table, &table->opened->top, key, tag, table->opened->footer.top.offset,
+                     &partition_handle);
     if (st != GYRE_OK) {
         return st;
     }
@@ -120,8 +124,9 @@ await_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64
     if (st != GYRE_OK) {
         return st;
     }
-    if (!gy_cache_try(cache, table->cache_id, data_handle.offset, GY_BLOCK_DATA, &pin)) {
-        st = gy_cache_await_block(cache, &table->open->source, data_handle, GY_BLOCK_DATA, hint, GY_IO_READ, &pin);
+    if (!gy_cache_try(cache, table->cache_id, data_handle, GY_BLOCK_DATA, &pin)) {
+        st = gy_cache_await_block(cache, &table->opened->source, data_handle, GY_BLOCK_DATA, hint,
+                                  GY_IO_READ, &pin);
         if (st != GYRE_OK) {
             return st;
         }
@@ -150,8 +155,8 @@ gy_table_await_get(struct gy_table *table, struct gyre_slice key, uint64_t hash,
 /* What gy_table_try_get finds out on its way. */
 enum try_result { TRY_DONE, TRY_ABSENT, TRY_READ };
 
-/* TRY_READ: the block at *ret_handle, of *ret_kind, is needed first; where it is damaged the reader who waits for it
- * will say so. */
+/* TRY_READ: the block at *ret_handle, of *ret_kind, is needed first; where it is damaged the reader
+ * who waits for it will say so. */
 static enum try_result
 try_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t tag,
           struct gy_table_result *ret_result, struct gy_block_handle *ret_handle,
@@ -164,12 +169,13 @@ try_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t
     gyre_status st;
 
     ret_handle->size = 0; /* unknown */
-    st = find_handle(table, &table->open->top, key, tag, table->open->footer.top.offset, ret_handle);
+    st = find_handle(table, &table->opened->top, key, tag, table->opened->footer.top.offset,
+                     ret_handle);
     if (st != GYRE_OK) {
         return st == GYRE_NOT_FOUND ? TRY_ABSENT : TRY_READ;
     }
     *ret_kind = GY_BLOCK_PARTITION;
-    if (!gy_cache_try(cache, table->cache_id, ret_handle->offset, GY_BLOCK_PARTITION, &pin)) {
+    if (!gy_cache_try(cache, table->cache_id, *ret_handle, GY_BLOCK_PARTITION, &pin)) {
         return TRY_READ;
     }
     st = gy_partition_open(pin.data, pin.size, &partition);
@@ -183,7 +189,7 @@ try_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t
     }
     *ret_handle = data_handle;
     *ret_kind = GY_BLOCK_DATA;
-    if (!gy_cache_try(cache, table->cache_id, data_handle.offset, GY_BLOCK_DATA, &pin)) {
+    if (!gy_cache_try(cache, table->cache_id, data_handle, GY_BLOCK_DATA, &pin)) {
         return TRY_READ;
     }
     st = probe_data(table, &pin, key, tag, data_handle.offset, ret_result);
@@ -198,7 +204,7 @@ gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, u
     struct gy_block_handle handle;
     enum gy_block_kind kind = GY_BLOCK_DATA;
 
-    if (table->open == NULL) {
+    if (table->opened == NULL) {
         return false;
     }
     switch (try_probe(table, key, hash, gy_tag_seek(sequence), ret_result, &handle, &kind)) {
@@ -209,7 +215,7 @@ gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, u
         return true;
     default:
         if (prefetch && handle.size != 0) {
-            gy_cache_prefetch(table->set->cache, &table->open->source, handle, kind, hint);
+            gy_cache_prefetch(table->set->cache, &table->opened->source, handle, kind, hint);
         }
         return false;
     }
@@ -220,11 +226,12 @@ gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, u
 GY_SUSPENDS static gyre_status
 await_place(struct gy_table *table, struct gyre_slice key, uint64_t *ret_offset)
 {
-    const struct gy_footer *footer = &table->open->footer;
+    const struct gy_footer *footer = &table->opened->footer;
     struct gy_block_handle handle;
     struct gy_partition partition;
     struct gy_block_pin pin;
-    gyre_status st = find_handle(table, &table->open->top, key, UINT64_MAX, footer->top.offset, &handle);
+    gyre_status st =
+        find_handle(table, &table->opened->top, key, UINT64_MAX, footer->top.offset, &handle);
 
     if (st == GYRE_OK) {
         st = gy_table_await_partition(table, handle, GY_CACHE_NORMAL, GY_IO_READ, &pin, &partition);
@@ -262,7 +269,7 @@ gy_table_await_footer(struct gy_table *table, struct gy_footer *ret_footer)
     const gyre_status st = gy_table_await_enter(table);
 
     if (st == GYRE_OK) {
-        *ret_footer = table->open->footer;
+        *ret_footer = table->opened->footer;
         gy_table_leave(table);
     }
     return st;

@@ -1,16 +1,18 @@
-/* table_salvage.c - find data blocks without an index: what can still be read behind a damaged partition or footer.
+/* table_salvage.c - find data blocks without an index: what can still be read behind a damaged
+ * partition or footer.
  *
- * Raw blocks start on pages, compressed ones follow each other; a block carries its length at its end only. So from
- * each place where a block may begin, look for a trailer that fits: few positions pass the look at its fields, and the
- * checksum, which knows file and offset, decides.
+ * Raw blocks start on pages, compressed ones follow each other; a block carries its length at its
+ * end only. So from each place where a block may begin, look for a trailer that fits: few positions
+ * pass the look at its fields, and the checksum, which knows file and offset, decides.
  *   G1  A block that is found was written at this place of this file: nothing is guessed.
- *   G2  Not found are blocks longer than GY_CHECK_WINDOW, and compressed ones behind a damaged block up to the next
- *       page on which one happens to begin.
+ *   G2  Not found are blocks longer than GY_CHECK_WINDOW, and compressed ones behind a damaged
+ *       block up to the next page on which one happens to begin.
  */
 #include "engine/codec/coding.h"
 #include "engine/disk/table_check.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/ban.h"
 
 /* Can the 8 bytes before a checksum belong to a data block with `stored` bytes before them? */
 static inline bool
@@ -21,7 +23,8 @@ fields_fit(const uint8_t *trailer, uint64_t stored)
     if (trailer[0] > GY_BLOCK_ZSTD || trailer[1] != GY_BLOCK_DATA || gy_get_u16(trailer + 2) != 0) {
         return false;
     }
-    return trailer[0] == GY_BLOCK_RAW ? raw_size == stored : raw_size <= GY_BLOCK_SIZE_MAX && raw_size != 0;
+    return trailer[0] == GY_BLOCK_RAW ? raw_size == stored
+                                      : raw_size <= GY_BLOCK_SIZE_MAX && raw_size != 0;
 }
 
 /* Length with trailer of the data block that begins at `bytes`, 0 when none does. */
@@ -33,7 +36,8 @@ find_end(const struct gy_check_run *run, const uint8_t *bytes, uint64_t size, ui
         const uint32_t length = (uint32_t)stored + GY_BLOCK_TRAILER_SIZE;
 
         if (fields_fit(bytes + stored, stored) &&
-            gy_block_check(bytes, length, run->table->meta.file_id, offset, ret_trailer) == GYRE_OK) {
+            gy_block_check(bytes, length, run->table->meta.file_id, offset, ret_trailer) ==
+                GYRE_OK) {
             return length;
         }
     }
@@ -57,7 +61,8 @@ gy_check_await_scan(struct gy_check_run *run, uint64_t start, uint64_t end)
         } else {
             /* One page cannot be read: go on behind it, page by page. */
             bytes = gy_check_await_bytes(run, &run->data, at, gy_min_u64(size, GY_PAGE), false);
-            length = bytes != NULL ? find_end(run, bytes, gy_min_u64(size, GY_PAGE), at, &trailer) : 0;
+            length =
+                bytes != NULL ? find_end(run, bytes, gy_min_u64(size, GY_PAGE), at, &trailer) : 0;
         }
         if (length == 0) {
             at = gy_align_down(at, GY_PAGE) + GY_PAGE;
@@ -65,7 +70,8 @@ gy_check_await_scan(struct gy_check_run *run, uint64_t start, uint64_t end)
             continue;
         }
         run->check->block_count++;
-        gy_check_await_entries(run, bytes, (struct gy_block_handle){.offset = at, .size = length}, &trailer, NULL);
+        gy_check_await_entries(run, bytes, (struct gy_block_handle){.offset = at, .size = length},
+                               &trailer, NULL);
         at = trailer.compression == GY_BLOCK_RAW ? gy_align_up(at + length, GY_PAGE) : at + length;
     }
 }

@@ -1,16 +1,18 @@
 /* table_stream.c - reading ahead of a cursor in large spans, two in flight; see table_open.h.
  *
- * A plan runs ahead of the cursor: its own place in the top index and in a partition. A span covers data blocks that
- * lie next to each other in the file and belong to one partition, so it ends at the end of a block and no block lies
- * in two spans. Partitions come through the cache, the next one while the blocks of this one are read.
- *   R1  When the plan cannot go on (end, damage, no memory) it just ends: the cursor, which follows its own index, then
- *       asks the cache for its block and gets the error there.
+ * A plan runs ahead of the cursor: its own place in the top index and in a partition. A span covers
+ * data blocks that lie next to each other in the file and belong to one partition, so it ends at
+ * the end of a block and no block lies in two spans. Partitions come through the cache, the next
+ * one while the blocks of this one are read.
+ *   R1  When the plan cannot go on (end, damage, no memory) it just ends: the cursor, which follows
+ *       its own index, then asks the cache for its block and gets the error there.
  */
 #include <string.h>
 
 #include "engine/disk/table_open.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/ban.h"
 
 #define SPAN_SIZE_MIN (32u * GY_KIB)
 
@@ -49,7 +51,8 @@ await_span(struct gy_table_stream *stream, struct gy_table_span *span)
     if (!span->in_flight) {
         return;
     }
-    /* The coroutine that moves the cursor now may be another one than that which started the read. */
+    /* The coroutine that moves the cursor now may be another one than that which started the read.
+     * */
     span->req.waiter = loop->sched.current;
     gy_loop_await_done(loop, &span->req);
     span->req.waiter = NULL;
@@ -67,8 +70,8 @@ static bool
 decode_handle(const struct gy_table_stream *stream, const struct gy_block_iter *iter,
               struct gy_block_handle *ret_handle)
 {
-    return gy_block_handle_decode(iter->entry.value, stream->table->open->footer.file_size, ret_handle) ==
-           GYRE_OK;
+    return gy_block_handle_decode(iter->entry.value, stream->table->opened->footer.file_size,
+                                  ret_handle) == GYRE_OK;
 }
 
 static void
@@ -87,8 +90,8 @@ prefetch_partition(struct gy_table_stream *stream)
 
     gy_block_iter_next(&next);
     if (next.valid && decode_handle(stream, &next, &handle)) {
-        gy_cache_prefetch(stream->table->set->cache, &stream->table->open->source, handle, GY_BLOCK_PARTITION,
-                          stream->hint);
+        gy_cache_prefetch(stream->table->set->cache, &stream->table->opened->source, handle,
+                          GY_BLOCK_PARTITION, stream->hint);
     }
 }
 
@@ -102,8 +105,8 @@ await_next_partition(struct gy_table_stream *stream)
     gy_cache_unpin(stream->table->set->cache, &stream->pin);
     gy_block_iter_next(&stream->top);
     if (!stream->top.valid || !decode_handle(stream, &stream->top, &handle) ||
-        gy_table_await_partition(stream->table, handle, stream->hint, stream->klass, &stream->pin, &partition) !=
-            GYRE_OK) {
+        gy_table_await_partition(stream->table, handle, stream->hint, stream->klass, &stream->pin,
+                                 &partition) != GYRE_OK) {
         end_plan(stream);
         return;
     }
@@ -116,7 +119,8 @@ await_next_partition(struct gy_table_stream *stream)
     prefetch_partition(stream);
 }
 
-/* Extend [*offset, *end) by the planned block and those after it while they fit, stopping at the partition's end. */
+/* Extend [*offset, *end) by the planned block and those after it while they fit, stopping at the
+ * partition's end. */
 static void
 plan_blocks(struct gy_table_stream *stream, uint64_t *offset, uint64_t *end)
 {
@@ -179,7 +183,7 @@ await_fill(struct gy_table_stream *stream, struct gy_table_span *span)
     span->size = (uint32_t)(end - offset);
     span->req = (struct gy_req){.op = GY_OP_READ,
                                 .klass = (uint8_t)stream->klass,
-                                .slot = table->open->file.slot,
+                                .slot = table->opened->file.slot,
                                 .buffer = span->buffer,
                                 .size = span->size,
                                 .offset = offset};
@@ -201,8 +205,9 @@ may_have_buffers(const struct gy_arena *arena, bool is_user)
 
 struct gy_table_stream *
 gy_table_stream_await_make(struct gy_table *table, bool is_user, enum gy_io_class klass,
-                           enum gy_cache_hint hint, uint32_t span_size, const struct gy_block_iter *top,
-                           const struct gy_block_iter *index, const struct gy_block_pin *pin)
+                           enum gy_cache_hint hint, uint32_t span_size,
+                           const struct gy_block_iter *top, const struct gy_block_iter *index,
+                           const struct gy_block_pin *pin)
 {
     struct gy_table_set *set = table->set;
     struct gy_table_stream *stream;
@@ -240,7 +245,8 @@ gy_table_stream_await_make(struct gy_table *table, bool is_user, enum gy_io_clas
 static bool
 holds(const struct gy_table_span *span, struct gy_block_handle handle)
 {
-    return span != NULL && handle.offset >= span->offset && handle.offset - span->offset < span->size &&
+    return span != NULL && handle.offset >= span->offset &&
+           handle.offset - span->offset < span->size &&
            handle.size <= span->size - (handle.offset - span->offset);
 }
 
@@ -250,8 +256,8 @@ gy_table_stream_await_block(struct gy_table_stream *stream, struct gy_block_hand
     struct gy_table_span *span = stream->spans[stream->current];
 
     if (!holds(span, handle)) {
-        /* The cursor has left the current span for good: read on into it. With a second span this goes on while
-         * the cursor consumes that one; with one alone it has to wait. */
+        /* The cursor has left the current span for good: read on into it. With a second span this
+         * goes on while the cursor consumes that one; with one alone it has to wait. */
         struct gy_table_span *other = stream->spans[1 - stream->current];
 
         if (other != NULL && !holds(other, handle) && other->size != 0) {

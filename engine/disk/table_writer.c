@@ -1,5 +1,5 @@
-/* table_writer.c - entries in order become a table: blocks, partitions, top index, footer; see table_writer.h
- * for T1 to T5. The bytes go out through table_output.c. */
+/* table_writer.c - entries in order become a table: blocks, partitions, top index, footer; see
+ * table_writer.h for T1 to T5. The bytes go out through table_output.c. */
 #include "engine/disk/table_writer.h"
 
 #include <string.h>
@@ -7,18 +7,17 @@
 #include "engine/codec/footer.h"
 #include "engine/codec/partition.h"
 #include "engine/disk/names.h"
+#include "engine/disk/table_hashes.h"
 #include "engine/disk/table_output.h"
+#include "engine/disk/table_packing.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/ban.h"
 
-#define RAW_PAGES_MAX 4u                  /* of a raw block, unless block_size asks for more */
-#define WASTE_SHARE 8u                    /* a raw block may leave 1 / 8 of its pages empty */
-#define COMPRESS_UNIT (16u * GY_KIB)      /* raw bytes of a compressed block at least: less does not pay */
-#define PARTITION_PAGES 2u                /* target of a partition: filter and index in one read of 8 KiB */
+#define PARTITION_PAGES 2u /* target of a partition: filter and index in one read of 8 KiB */
 #define BUILDER_SIZE_FIRST (32u * GY_KIB)
 #define KEY_SIZE_FIRST 256u
-#define HASHES_FIRST 2048u
 
 /* Memory that grows by doubling. */
 struct area {
@@ -29,13 +28,13 @@ struct area {
 struct gy_table_writer {
     struct gy_table_writer_options options;
     struct gy_table_output output;
-    gyre_status status;               /* sticky: a writer that failed takes nothing more */
+    gyre_status status; /* sticky: a writer that failed takes nothing more */
     bool finished;
 
-    struct gy_block_builder data;     /* its last key is the table's last key so far */
+    struct gy_block_builder data; /* its last key is the table's last key so far */
     struct gy_block_builder index;
     struct gy_block_builder top;
-    struct area scratch;              /* compressed block, partition, footer */
+    struct area scratch; /* compressed block, partition, footer */
     struct area separator;
     struct area check_key;
     uint32_t separator_size;
@@ -44,25 +43,19 @@ struct gy_table_writer {
     uint8_t *smallest;
     uint32_t smallest_size;
 
-    uint32_t pages_first;             /* a raw block has at least so many pages before it is closed for low waste */
-    uint32_t pages_max;
-    uint32_t pages;                   /* what the current raw block is going to fill */
+    struct gy_table_packing packing;
+    struct gy_table_hashes hashes; /* of the partition's keys */
+    uint32_t partition_size;       /* filter and index so far */
 
-    uint64_t *hashes;                 /* of the partition's keys */
-    uint32_t hash_count;
-    uint32_t hash_capacity;
-    bool last_key_is_hashed;          /* in this partition */
-    uint32_t partition_size;          /* filter and index so far */
-
-    uint64_t block_hash;              /* sum over the entries added to the current block */
+    uint64_t block_hash; /* sum over the entries added to the current block */
     struct gy_footer footer;
 };
 
 static gyre_status
 fail(struct gy_table_writer *writer, gyre_status st, const char *text)
 {
-    return gy_fail_at(&writer->options.loop->sched, st, writer->output.file.name, GY_NO_OFFSET, 0, "%s",
-                      text);
+    return gy_fail_at(&writer->options.loop->sched, st, writer->output.file.name, GY_NO_OFFSET, 0,
+                      "%s", text);
 }
 
 /* ---- Memory ---- */
@@ -98,7 +91,8 @@ grow_builder(struct gy_table_writer *writer, struct gy_block_builder *builder,
              const struct gy_entry *entry)
 {
     struct area data = {.data = builder->data,
-                        .size = builder->data != NULL ? builder->capacity + GY_BLOCK_TRAILER_SIZE : 0};
+                        .size =
+                            builder->data != NULL ? builder->capacity + GY_BLOCK_TRAILER_SIZE : 0};
     struct area key = {.data = builder->key_buffer, .size = builder->key_capacity};
     const uint64_t size = gy_block_builder_size_with(builder, entry) + GY_BLOCK_TRAILER_SIZE;
     gyre_status st = grow(writer, &data, gy_max_u64(size, BUILDER_SIZE_FIRST));
@@ -117,22 +111,11 @@ grow_builder(struct gy_table_writer *writer, struct gy_block_builder *builder,
     return GYRE_OK;
 }
 
-static gyre_status
-grow_hashes(struct gy_table_writer *writer)
+static void
+builder_fini(struct gy_heap *heap, struct gy_block_builder *builder)
 {
-    const uint32_t capacity = writer->hash_capacity != 0 ? 2 * writer->hash_capacity : HASHES_FIRST;
-    uint64_t *hashes;
-
-    if (writer->hash_count < writer->hash_capacity) {
-        return GYRE_OK;
-    }
-    hashes = gy_heap_realloc(heap_of(writer), writer->hashes, capacity * sizeof(hashes[0]), GY_MEM_BUFFERS);
-    if (hashes == NULL) {
-        return fail(writer, GYRE_NO_MEMORY, "no memory to write the table");
-    }
-    writer->hashes = hashes;
-    writer->hash_capacity = capacity;
-    return GYRE_OK;
+    gy_heap_free(heap, builder->data);
+    gy_heap_free(heap, builder->key_buffer);
 }
 
 /* ---- Open and close ---- */
@@ -150,16 +133,14 @@ gy_table_writer_await_open(const struct gy_table_writer_options *options,
         return gy_fail(&options->loop->sched, GYRE_NO_MEMORY, "no memory to write a table");
     }
     writer->options = *options;
-    writer->pages_first =
-        (uint32_t)gy_clamp_u64(options->block_size / GY_PAGE, 1, GY_BLOCK_SIZE_MAX / GY_PAGE);
-    writer->pages_max = (uint32_t)gy_max_u64(RAW_PAGES_MAX, writer->pages_first);
+    gy_table_packing_init(&writer->packing, options->block_size, options->compress);
     gy_block_builder_init(&writer->data, GY_BLOCK_RESTART_INTERVAL, NULL, 0, NULL, 0);
     gy_block_builder_init(&writer->index, GY_BLOCK_RESTART_INTERVAL_INDEX, NULL, 0, NULL, 0);
     gy_block_builder_init(&writer->top, GY_BLOCK_RESTART_INTERVAL_INDEX, NULL, 0, NULL, 0);
     writer->footer.sequence_min = GY_SEQUENCE_MAX;
     gy_name_table(name, options->number);
-    st = gy_table_output_await_open(&writer->output, options->loop, options->arena, options->dir, name,
-                                    options->size_expected, options->klass);
+    st = gy_table_output_await_open(&writer->output, options->loop, options->arena, options->dir,
+                                    name, options->size_expected, options->klass);
     if (st != GYRE_OK) {
         gy_table_writer_await_close(writer);
         return st;
@@ -178,17 +159,14 @@ gy_table_writer_await_close(struct gy_table_writer *writer)
     }
     heap = heap_of(writer);
     gy_table_output_await_close(&writer->output, writer->finished);
-    gy_heap_free(heap, writer->data.data);
-    gy_heap_free(heap, writer->data.key_buffer);
-    gy_heap_free(heap, writer->index.data);
-    gy_heap_free(heap, writer->index.key_buffer);
-    gy_heap_free(heap, writer->top.data);
-    gy_heap_free(heap, writer->top.key_buffer);
+    builder_fini(heap, &writer->data);
+    builder_fini(heap, &writer->index);
+    builder_fini(heap, &writer->top);
     gy_heap_free(heap, writer->scratch.data);
     gy_heap_free(heap, writer->separator.data);
     gy_heap_free(heap, writer->check_key.data);
     gy_heap_free(heap, writer->smallest);
-    gy_heap_free(heap, writer->hashes);
+    gy_table_hashes_fini(&writer->hashes, heap);
     gy_heap_free(heap, writer);
 }
 
@@ -216,17 +194,19 @@ await_block(struct gy_table_writer *writer, uint8_t *body, uint32_t size,
 
     if (compression == GY_BLOCK_RAW) {
         st = gy_table_output_await_pad(&writer->output);
-    }
-    if (st != GYRE_OK) {
-        return st;
+        if (st != GYRE_OK) {
+            return st;
+        }
     }
     ret_handle->offset = gy_table_output_position(&writer->output);
     ret_handle->size = size + GY_BLOCK_TRAILER_SIZE;
-    gy_block_seal(body, size, compression, kind, raw_size, writer->options.file_id, ret_handle->offset);
+    gy_block_seal(body, size, compression, kind, raw_size, writer->options.file_id,
+                  ret_handle->offset);
     return gy_table_output_await_append(&writer->output, body, ret_handle->size);
 }
 
-/* Read the block back before it leaves: count and sum of hashes must be those of what was added (T2). */
+/* Read the block back before it leaves: count and sum of hashes must be those of what was added
+ * (T2). */
 static gyre_status
 check_data(struct gy_table_writer *writer, uint32_t size)
 {
@@ -248,19 +228,20 @@ check_data(struct gy_table_writer *writer, uint32_t size)
         }
     }
     if (count != writer->data.entry_count || sum != writer->block_hash) {
-        return fail(writer, GYRE_CORRUPT,
-                    "a block does not read back as it was built: is the memory of this machine sound?");
+        return fail(
+            writer, GYRE_CORRUPT,
+            "a block does not read back as it was built: is the memory of this machine sound?");
     }
     writer->footer.content_hash += sum;
     writer->block_hash = 0;
     return GYRE_OK;
 }
 
-/* A compressed block in scratch, 0 when it would not save WASTE_SHARE. */
+/* A compressed block in scratch, 0 when it would save less than 1/8. */
 static uint32_t
 compress_data(struct gy_table_writer *writer, uint32_t size)
 {
-    const uint32_t most = size - size / WASTE_SHARE;
+    const uint32_t most = size - size / GY_PACKING_WASTE_SHARE;
 
     if (!writer->options.compress || size > GY_BLOCK_SIZE_MAX ||
         grow(writer, &writer->scratch, (uint64_t)most + GY_BLOCK_TRAILER_SIZE) != GYRE_OK) {
@@ -270,7 +251,8 @@ compress_data(struct gy_table_writer *writer, uint32_t size)
                        writer->scratch.data, most, writer->data.data, size);
 }
 
-/* The separator between the table's last entry so far and `next` (NULL: there is none); see partition.h. */
+/* The separator between the table's last entry so far and `next` (NULL: there is none); see
+ * partition.h. */
 static gyre_status
 set_separator(struct gy_table_writer *writer, const struct gy_entry *next)
 {
@@ -282,7 +264,8 @@ set_separator(struct gy_table_writer *writer, const struct gy_entry *next)
     }
     writer->separator_tag = 0;
     if (next != NULL && gy_key_compare(last, next->key) < 0) {
-        writer->separator_size = (uint32_t)gy_key_separator(last, next->key, writer->separator.data);
+        writer->separator_size =
+            (uint32_t)gy_key_separator(last, next->key, writer->separator.data);
         return GYRE_OK;
     }
     memcpy(writer->separator.data, last.data, last.size);
@@ -312,12 +295,12 @@ add_handle(struct gy_table_writer *writer, struct gy_block_builder *builder,
 
 /* ---- Partitions ---- */
 
-/* Filter and index in scratch; its size, 0 when there is no memory or a key is not found in its own filter. */
+/* Filter and index in scratch; its size, 0: failed, the error is set. */
 static uint32_t
 build_partition(struct gy_table_writer *writer)
 {
-    const uint32_t filter_size = gy_filter_size(writer->hash_count, writer->options.bloom_bits);
-    const uint32_t probes = gy_filter_probes(writer->options.bloom_bits);
+    const uint32_t bits = writer->options.bloom_bits;
+    const uint32_t filter_size = gy_filter_size(writer->hashes.count, bits);
     const uint32_t index_size = gy_block_builder_finish(&writer->index);
     const uint32_t size = filter_size + index_size + GY_PARTITION_TAIL_SIZE;
     uint8_t *target;
@@ -326,16 +309,13 @@ build_partition(struct gy_table_writer *writer)
         return 0;
     }
     target = writer->scratch.data;
-    memset(target, 0, filter_size);
-    gy_filter_build(target, filter_size, probes, writer->hashes, writer->hash_count);
-    for (uint32_t i = 0; i < writer->hash_count; i++) {
-        if (!gy_filter_may_contain(target, filter_size, probes, writer->hashes[i])) {
-            (void)fail(writer, GYRE_CORRUPT, "a filter does not hold its keys: is the memory of this machine sound?");
-            return 0;
-        }
+    if (!gy_table_hashes_build(&writer->hashes, bits, target, filter_size)) {
+        (void)fail(writer, GYRE_CORRUPT,
+                   "a filter does not hold its keys: is the memory of this machine sound?");
+        return 0;
     }
     memcpy(target + filter_size, writer->index.data, index_size);
-    gy_partition_tail(target + filter_size + index_size, filter_size, probes);
+    gy_partition_tail(target + filter_size + index_size, filter_size, gy_filter_probes(bits));
     writer->footer.filter_bytes += filter_size;
     return size;
 }
@@ -350,7 +330,8 @@ await_cut_partition(struct gy_table_writer *writer)
     if (size == 0) {
         return gy_sched_error(&writer->options.loop->sched)->status;
     }
-    st = await_block(writer, writer->scratch.data, size, GY_BLOCK_RAW, GY_BLOCK_PARTITION, size, &handle);
+    st = await_block(writer, writer->scratch.data, size, GY_BLOCK_RAW, GY_BLOCK_PARTITION, size,
+                     &handle);
     if (st == GYRE_OK) {
         st = gy_table_output_await_pad(&writer->output);
     }
@@ -358,18 +339,18 @@ await_cut_partition(struct gy_table_writer *writer)
         st = add_handle(writer, &writer->top, &handle);
     }
     writer->footer.partition_count++;
-    writer->hash_count = 0;
-    writer->last_key_is_hashed = false;
+    writer->hashes.count = 0;
     writer->partition_size = 0;
     gy_block_builder_reset(&writer->index);
     return st;
 }
 
-/* Cut when the next data block would probably lead past the target: it will need about as much as this one. */
+/* Cut when the next data block would probably lead past the target: it will need about as much as
+ * this one. */
 static bool
 is_partition_full(struct gy_table_writer *writer)
 {
-    const uint32_t size = gy_filter_size(writer->hash_count, writer->options.bloom_bits) +
+    const uint32_t size = gy_filter_size(writer->hashes.count, writer->options.bloom_bits) +
                           gy_block_builder_size(&writer->index) + GY_PARTITION_TAIL_SIZE +
                           GY_BLOCK_TRAILER_SIZE;
     const uint32_t growth = size - (uint32_t)gy_min_u64(writer->partition_size, size);
@@ -395,9 +376,11 @@ await_cut_data(struct gy_table_writer *writer, const struct gy_entry *next)
     compressed = compress_data(writer, size);
     if (compressed != 0) {
         writer->footer.compression = GY_BLOCK_ZSTD;
-        st = await_block(writer, writer->scratch.data, compressed, GY_BLOCK_ZSTD, GY_BLOCK_DATA, size, &handle);
+        st = await_block(writer, writer->scratch.data, compressed, GY_BLOCK_ZSTD, GY_BLOCK_DATA,
+                         size, &handle);
     } else {
-        st = await_block(writer, writer->data.data, size, GY_BLOCK_RAW, GY_BLOCK_DATA, size, &handle);
+        st = await_block(writer, writer->data.data, size, GY_BLOCK_RAW, GY_BLOCK_DATA, size,
+                         &handle);
         if (st == GYRE_OK) { /* whoever reads it reads whole pages */
             st = gy_table_output_await_pad(&writer->output);
         }
@@ -420,37 +403,6 @@ await_cut_data(struct gy_table_writer *writer, const struct gy_entry *next)
     return st;
 }
 
-/* May the entry join the current block? Raw blocks grow page by page until hardly anything of the last page is
- * left over (docs/decisions/0003-block-packing.md). */
-static bool
-has_room(struct gy_table_writer *writer, const struct gy_entry *entry)
-{
-    const struct gy_block_builder *data = &writer->data;
-    const uint64_t size = gy_block_builder_size_with(data, entry) + GY_BLOCK_TRAILER_SIZE;
-    const uint64_t pages = gy_align_up(size, GY_PAGE) / GY_PAGE;
-    uint64_t waste;
-
-    if (data->entry_count == 0) {
-        writer->pages = (uint32_t)gy_max_u64(pages, writer->pages_first);
-        return true;
-    }
-    if (writer->options.compress) {
-        return size <= gy_max_u64((uint64_t)writer->pages_first * GY_PAGE, COMPRESS_UNIT);
-    }
-    if (writer->pages > writer->pages_max) {
-        return false; /* one large entry has this block for itself */
-    }
-    if (pages <= writer->pages) {
-        return true;
-    }
-    waste = (uint64_t)writer->pages * GY_PAGE - gy_block_builder_size(data) - GY_BLOCK_TRAILER_SIZE;
-    if (waste * WASTE_SHARE <= (uint64_t)writer->pages * GY_PAGE || pages > writer->pages_max) {
-        return false;
-    }
-    writer->pages = (uint32_t)pages;
-    return true;
-}
-
 /* ---- Adding ---- */
 
 static gyre_status
@@ -458,13 +410,14 @@ check_entry(struct gy_table_writer *writer, const struct gy_entry *entry)
 {
     const struct gyre_slice last = gyre_slice(writer->data.key_buffer, writer->data.last_key_size);
 
-    if (entry->key.size == 0 || entry->key.size > GY_KEY_SIZE_MAX || entry->value.size > GY_VALUE_SIZE_MAX ||
-        gy_tag_kind(entry->tag) > GY_KIND_PUT) {
+    if (entry->key.size == 0 || entry->key.size > GY_KEY_SIZE_MAX ||
+        entry->value.size > GY_VALUE_SIZE_MAX || gy_tag_kind(entry->tag) > GY_KIND_PUT) {
         return fail(writer, GYRE_CORRUPT, "an entry that was to be written is out of its limits");
     }
     if (writer->footer.entry_count != 0 &&
         gy_entry_compare(last, writer->last_tag, entry->key, entry->tag) >= 0) {
-        return fail(writer, GYRE_CORRUPT, "entries that were to be written are out of order"); /* T1 */
+        return fail(writer, GYRE_CORRUPT,
+                    "entries that were to be written are out of order"); /* T1 */
     }
     return GYRE_OK;
 }
@@ -489,19 +442,13 @@ static gyre_status
 add_hash(struct gy_table_writer *writer, struct gyre_slice key)
 {
     const struct gyre_slice last = gyre_slice(writer->data.key_buffer, writer->data.last_key_size);
-    gyre_status st;
 
     if (writer->options.bloom_bits == 0 ||
-        (writer->last_key_is_hashed && gy_key_compare(last, key) == 0)) {
+        (writer->hashes.count != 0 && gy_key_compare(last, key) == 0) ||
+        gy_table_hashes_add(&writer->hashes, heap_of(writer), key)) {
         return GYRE_OK;
     }
-    st = grow_hashes(writer);
-    if (st == GYRE_OK) {
-        writer->hashes[writer->hash_count] = gy_filter_hash(key);
-        writer->hash_count++;
-        writer->last_key_is_hashed = true;
-    }
-    return st;
+    return fail(writer, GYRE_NO_MEMORY, "no memory to write the table");
 }
 
 static void
@@ -518,17 +465,29 @@ account(struct gy_footer *footer, const struct gy_entry *entry)
     footer->key_size_max = (uint32_t)gy_max_u64(footer->key_size_max, entry->key.size);
 }
 
+static uint64_t
+size_with(const struct gy_block_builder *data, const struct gy_entry *entry)
+{
+    return gy_block_builder_size_with(data, entry) + GY_BLOCK_TRAILER_SIZE;
+}
+
 GY_SUSPENDS static gyre_status
 await_add(struct gy_table_writer *writer, const struct gy_entry *entry)
 {
+    const struct gy_block_builder *data = &writer->data;
     gyre_status st = check_entry(writer, entry);
 
     if (st == GYRE_OK) {
         st = set_smallest(writer, entry->key);
     }
-    if (st == GYRE_OK && !has_room(writer, entry)) {
+    if (st == GYRE_OK && data->entry_count != 0 &&
+        !gy_table_packing_takes(&writer->packing,
+                                gy_block_builder_size(data) + GY_BLOCK_TRAILER_SIZE,
+                                size_with(data, entry))) {
         st = await_cut_data(writer, entry);
-        (void)has_room(writer, entry); /* of the new block: sets its pages */
+    }
+    if (st == GYRE_OK && data->entry_count == 0) {
+        gy_table_packing_begin(&writer->packing, size_with(data, entry));
     }
     if (st == GYRE_OK) {
         st = add_hash(writer, entry->key);
@@ -563,8 +522,8 @@ await_tail(struct gy_table_writer *writer)
 {
     struct gy_footer *footer = &writer->footer;
     const uint32_t top_size = gy_block_builder_finish(&writer->top);
-    gyre_status st = await_block(writer, writer->top.data, top_size, GY_BLOCK_RAW, GY_BLOCK_TOP_INDEX, top_size,
-                                 &footer->top);
+    gyre_status st = await_block(writer, writer->top.data, top_size, GY_BLOCK_RAW,
+                                 GY_BLOCK_TOP_INDEX, top_size, &footer->top);
 
     if (st == GYRE_OK) {
         st = gy_table_output_await_pad(&writer->output);

@@ -1,4 +1,5 @@
-/* fuzz_block.c - bytes of a block's body, searched and walked. Input: length of a key, the key, the body. */
+/* fuzz_block.c - bytes of a block's body, searched and walked. Input: length of a key, the key, the
+ * body. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What each walk shows must at least be inside the block or the key buffer; the sum keeps it from being left out. */
+/* What each walk shows must at least be inside the block or the key buffer; the sum keeps it from
+ * being left out. */
 static uint64_t
 use(const struct gy_entry *entry)
 {

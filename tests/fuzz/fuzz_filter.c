@@ -1,4 +1,5 @@
-/* fuzz_filter.c - filters built from what the input says are keys, and questions to filters of any bytes. */
+/* fuzz_filter.c - filters built from what the input says are keys, and questions to filters of any
+ * bytes. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     free(filter);
     for (uint64_t i = 0; i < count; i++) {
-        (void)gy_filter_may_contain(data, (uint32_t)(size / GY_FILTER_LINE * GY_FILTER_LINE), 1 + data[0] % 16, hashes[i]);
+        (void)gy_filter_may_contain(data, (uint32_t)(size / GY_FILTER_LINE * GY_FILTER_LINE),
+                                    1 + data[0] % 16, hashes[i]);
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-/* fuzz_footer.c - a footer page: as it is, and with a right checksum, so that the fields behind it are reached. */
+/* fuzz_footer.c - a footer page: as it is, and with a right checksum, so that the fields behind it
+ * are reached. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

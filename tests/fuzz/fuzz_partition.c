@@ -18,9 +18,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     for (uint64_t i = 0; i < 64; i++) {
-        (void)gy_filter_may_contain(partition.filter, partition.filter_size, partition.probes, gy_mix64(i + size));
+        (void)gy_filter_may_contain(partition.filter, partition.filter_size, partition.probes,
+                                    gy_mix64(i + size));
     }
-    (void)gy_block_get(&partition.index, gyre_slice(data, size < 20 ? size : 20), UINT64_MAX, &found);
+    (void)gy_block_get(&partition.index, gyre_slice(data, size < 20 ? size : 20), UINT64_MAX,
+                       &found);
     gy_block_iter_init(&iter, &partition.index, NULL, 0);
     for (gy_block_iter_first(&iter); iter.valid; gy_block_iter_next(&iter)) {
         struct gy_block_handle handle;

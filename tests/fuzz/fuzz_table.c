@@ -1,7 +1,8 @@
-/* fuzz_table.c - a whole table file of any bytes, on the simulated disk: opened, checked, walked, searched.
+/* fuzz_table.c - a whole table file of any bytes, on the simulated disk: opened, checked, walked,
+ * searched.
  *
- * Checksums are put right before (footer, top index, partitions, data blocks as far as they can be followed), else no
- * input would get past them. Input: the file, whole pages.
+ * Checksums are put right before (footer, top index, partitions, data blocks as far as they can be
+ * followed), else no input would get past them. Input: the file, whole pages.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -60,7 +61,8 @@ reseal_index(uint8_t *file, uint64_t file_size, const struct gy_block *index, bo
     uint32_t steps = 0;
 
     gy_block_iter_init(&iter, index, NULL, 0);
-    for (gy_block_iter_first(&iter); iter.valid && steps < 100; gy_block_iter_next(&iter), steps++) {
+    for (gy_block_iter_first(&iter); iter.valid && steps < 100;
+         gy_block_iter_next(&iter), steps++) {
         struct gy_block_handle handle;
         struct gy_partition partition;
         uint32_t size;
@@ -119,7 +121,8 @@ await_walk(struct gy_table *table, enum gy_table_cursor_mode mode)
     uint32_t steps = 0;
 
     must(gy_table_cursor_make(table, mode, GY_CACHE_NORMAL, 0, &cursor) == GYRE_OK);
-    for (gy_cursor_await_first(cursor); cursor->valid && steps < STEPS_MAX; gy_cursor_await_next(cursor)) {
+    for (gy_cursor_await_first(cursor); cursor->valid && steps < STEPS_MAX;
+         gy_cursor_await_next(cursor)) {
         if (steps % 16 == 0 && cursor->entry.key.size <= sizeof(key)) {
             key_size = cursor->entry.key.size;
             memcpy(key, cursor->entry.key.data, key_size);
@@ -127,7 +130,8 @@ await_walk(struct gy_table *table, enum gy_table_cursor_mode mode)
         steps++;
     }
     steps = 0;
-    for (gy_cursor_await_last(cursor); cursor->valid && steps < STEPS_MAX / 10; gy_cursor_await_prev(cursor)) {
+    for (gy_cursor_await_last(cursor); cursor->valid && steps < STEPS_MAX / 10;
+         gy_cursor_await_prev(cursor)) {
         steps++;
     }
     gy_cursor_prepare_seek(cursor, gyre_slice(key, key_size), 300);
@@ -139,7 +143,8 @@ await_walk(struct gy_table *table, enum gy_table_cursor_mode mode)
         struct gy_table_result result;
         uint64_t offset;
 
-        if (gy_table_await_get(table, slice, gy_filter_hash(slice), GY_SEQUENCE_MAX, GY_CACHE_NORMAL, &result) == GYRE_OK) {
+        if (gy_table_await_get(table, slice, gy_filter_hash(slice), GY_SEQUENCE_MAX,
+                               GY_CACHE_NORMAL, &result) == GYRE_OK) {
             gy_cache_unpin(table->set->cache, &result.pin);
         }
         if (gy_table_await_offset(table, slice, &offset) == GYRE_OK) {
@@ -187,7 +192,9 @@ run(const uint8_t *file, size_t size, const struct gy_footer *footer)
     must(gy_sim_disk_poke(disk, "/db/000001.sst", 0, file, size) >= 0);
     gy_world_sim_config_init(&config, 1);
     must(gy_world_sim_open(&config, disk, &world) == GYRE_OK);
-    must(gy_loop_init(&rig.loop, &(struct gy_loop_config){.world = world, .memory_limit = 64u << 20}, NULL) == GYRE_OK);
+    must(gy_loop_init(&rig.loop,
+                      &(struct gy_loop_config){.world = world, .memory_limit = 64u << 20},
+                      NULL) == GYRE_OK);
     must(gy_arena_init(&rig.arena, &rig.loop, 4, 8) == GYRE_OK);
     must(gy_cache_make(&rig.loop, &rig.arena, 512 << 10, &rig.cache) == GYRE_OK);
     rig.meta = (struct gy_table_meta){.number = 1,
@@ -228,7 +235,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     memcpy(file, data, whole);
-    (void)reseal_all(file, whole, &footer); /* else: a footer that is refused has to be refused well */
+    (void)reseal_all(file, whole,
+                     &footer); /* else: a footer that is refused has to be refused well */
     run(file, whole, &footer);
     free(file);
     return 0;

@@ -35,14 +35,16 @@ disk_kit_make(struct disk_kit *kit, const struct disk_kit_config *config)
         world.faults.short_ppm = 100000;
     }
     assert_int_equal(gy_world_sim_open(&world, kit->disk, &kit->world), GYRE_OK);
-    assert_int_equal(gy_loop_init(&kit->loop, &(struct gy_loop_config){.world = kit->world}, NULL), GYRE_OK);
+    assert_int_equal(gy_loop_init(&kit->loop, &(struct gy_loop_config){.world = kit->world}, NULL),
+                     GYRE_OK);
     if (config->chaos) {
         gy_rng_init(&kit->chaos, config->seed + 1);
         kit->loop.sched.chaos = &kit->chaos;
     }
     cache_size = config->cache_size != 0 ? config->cache_size : 4 * GY_MIB;
     chunks = (uint32_t)(cache_size / GY_ARENA_CHUNK) + 8;
-    assert_int_equal(gy_arena_init(&kit->arena, &kit->loop, chunks, config->buffer_count != 0 ? config->buffer_count : 16),
+    assert_int_equal(gy_arena_init(&kit->arena, &kit->loop, chunks,
+                                   config->buffer_count != 0 ? config->buffer_count : 16),
                      GYRE_OK);
     assert_int_equal(gy_cache_make(&kit->loop, &kit->arena, cache_size, &kit->cache), GYRE_OK);
     disk_kit_run(kit, open_dir, kit);
@@ -79,7 +81,8 @@ disk_kit_free(struct disk_kit *kit)
 void
 disk_kit_run(struct disk_kit *kit, void (*body)(void *arg), void *arg)
 {
-    assert_int_equal(gy_spawn(&kit->loop.sched, GY_CLASS_FOREGROUND, "test", body, arg, NULL), GYRE_OK);
+    assert_int_equal(gy_spawn(&kit->loop.sched, GY_CLASS_FOREGROUND, "test", body, arg, NULL),
+                     GYRE_OK);
     while (!gy_loop_is_idle(&kit->loop)) {
         (void)gy_loop_turn(&kit->loop, true, GY_NEVER);
     }
@@ -100,7 +103,9 @@ disk_kit_writer_options(struct disk_kit *kit, const struct disk_kit_table_option
         .store_id = 4711,
         .level = 1,
         .block_size = options->block_size != 0 ? options->block_size : 4096,
-        .bloom_bits = options->bloom_bits == 0 ? 10 : options->bloom_bits == UINT32_MAX ? 0 : options->bloom_bits,
+        .bloom_bits = options->bloom_bits == 0            ? 10
+                      : options->bloom_bits == UINT32_MAX ? 0
+                                                          : options->bloom_bits,
         .compress = options->compress,
         .compression_level = 1,
         .size_expected = 1 << 20,

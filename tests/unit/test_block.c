@@ -46,10 +46,11 @@ copy_of(const void *data, size_t size)
     return gyre_slice(copy, size);
 }
 
-/* `count` entries at most: keys over a small alphabet collide, share prefixes and come in several versions. */
+/* `count` entries at most: keys over a small alphabet collide, share prefixes and come in several
+ * versions. */
 static void
-model_make(struct model *model, struct gy_rng *rng, uint32_t count, uint32_t alphabet, uint32_t key_max,
-           uint32_t value_max)
+model_make(struct model *model, struct gy_rng *rng, uint32_t count, uint32_t alphabet,
+           uint32_t key_max, uint32_t value_max)
 {
     uint32_t kept = 0;
 
@@ -64,10 +65,11 @@ model_make(struct model *model, struct gy_rng *rng, uint32_t count, uint32_t alp
             key[k] = (uint8_t)(gy_rng_below(rng, alphabet) * (alphabet > 4 ? 1 : 85));
         }
         memset(value, (int)gy_rng_below(rng, 256), value_size);
-        model->entries[i] = (struct gy_entry){
-            .key = copy_of(key, key_size),
-            .tag = gy_tag(gy_rng_below(rng, 1u << gy_rng_below(rng, 30)), (enum gy_kind)gy_rng_below(rng, 2)),
-            .value = copy_of(value, value_size)};
+        model->entries[i] =
+            (struct gy_entry){.key = copy_of(key, key_size),
+                              .tag = gy_tag(gy_rng_below(rng, 1u << gy_rng_below(rng, 30)),
+                                            (enum gy_kind)gy_rng_below(rng, 2)),
+                              .value = copy_of(value, value_size)};
     }
     qsort(model->entries, count, sizeof(model->entries[0]), compare_entries);
     for (uint32_t i = 0; i < count; i++) {
@@ -100,7 +102,8 @@ build(const struct gy_entry *entries, uint32_t count, uint32_t restart_interval)
 
     assert_non_null(data);
     assert_non_null(builder);
-    gy_block_builder_init(builder, restart_interval, data, capacity, key_buffer, sizeof(key_buffer));
+    gy_block_builder_init(builder, restart_interval, data, capacity, key_buffer,
+                          sizeof(key_buffer));
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t expected = gy_block_builder_size_with(builder, &entries[i]);
 
@@ -142,7 +145,8 @@ model_seek(const struct model *model, struct gyre_slice key, uint64_t tag)
 }
 
 static void
-check_seeks(const struct model *model, const struct gy_block *block, struct gyre_slice key, uint64_t tag)
+check_seeks(const struct model *model, const struct gy_block *block, struct gyre_slice key,
+            uint64_t tag)
 {
     const uint32_t expected = model_seek(model, key, tag);
     struct gy_block_iter iter;
@@ -227,7 +231,8 @@ check_zigzag(const struct model *model, const struct gy_block *block, struct gy_
 }
 
 /* Goal:   a block finds, walks and turns round as a sorted array does, whatever keys share.
- * Method: random entries over alphabets of 1, 2, 3 and 256 letters with several versions of a key; seek at
+ * Method: random entries over alphabets of 1, 2, 3 and 256 letters with several versions of a key;
+ * seek at
  *         each entry, just before and just after it, and at keys that are not there. */
 static void
 block_agrees_with_a_sorted_array_for_all_walks(void **state)
@@ -271,8 +276,8 @@ block_agrees_with_a_sorted_array_for_all_walks(void **state)
     }
 }
 
-/* Goal:   restart points lie where the interval says: counts around multiples of it are searched in full.
- * Method: blocks of 15, 16, 17, 31, 32, 33 entries; seek every key. */
+/* Goal:   restart points lie where the interval says: counts around multiples of it are searched in
+ * full. Method: blocks of 15, 16, 17, 31, 32, 33 entries; seek every key. */
 static void
 block_finds_every_key_around_restart_boundaries(void **state)
 {
@@ -288,8 +293,9 @@ block_finds_every_key_around_restart_boundaries(void **state)
         model.count = counts[c];
         for (uint32_t i = 0; i < model.count; i++) {
             (void)snprintf(keys[i], sizeof(keys[i]), "key%03u", 2 * i);
-            model.entries[i] = (struct gy_entry){
-                .key = gyre_slice(keys[i], 6), .tag = gy_tag(i, GY_KIND_PUT), .value = gyre_slice(keys[i], i % 7)};
+            model.entries[i] = (struct gy_entry){.key = gyre_slice(keys[i], 6),
+                                                 .tag = gy_tag(i, GY_KIND_PUT),
+                                                 .value = gyre_slice(keys[i], i % 7)};
         }
         built = build(model.entries, model.count, GY_BLOCK_RESTART_INTERVAL);
         assert_int_equal(gy_block_open(built.body, built.size, &block), GYRE_OK);
@@ -318,7 +324,8 @@ block_goes_on_without_restarts_when_they_are_used_up(void **state)
     model.count = 1500;
     for (uint32_t i = 0; i < model.count; i++) {
         (void)snprintf(keys[i], sizeof(keys[i]), "%06u", 2 * i);
-        model.entries[i] = (struct gy_entry){.key = gyre_slice(keys[i], 6), .tag = 1, .value = gyre_slice("v", 1)};
+        model.entries[i] =
+            (struct gy_entry){.key = gyre_slice(keys[i], 6), .tag = 1, .value = gyre_slice("v", 1)};
     }
     built = build(model.entries, model.count, 1);
     assert_int_equal(gy_block_open(built.body, built.size, &block), GYRE_OK);
@@ -346,7 +353,8 @@ block_holds_the_longest_keys(void **state)
     keys[2][0] = 'l';
     model.count = 3;
     for (uint32_t i = 0; i < 3; i++) {
-        model.entries[i] = (struct gy_entry){.key = gyre_slice(keys[i], GY_KEY_SIZE_MAX), .tag = 256 * i + 1};
+        model.entries[i] =
+            (struct gy_entry){.key = gyre_slice(keys[i], GY_KEY_SIZE_MAX), .tag = 256 * i + 1};
     }
     for (uint32_t i = 0; i < 3; i++) {
         model.entries[i].value = gyre_slice("", 0);
@@ -361,7 +369,8 @@ block_holds_the_longest_keys(void **state)
     free(built.body);
 }
 
-/* Every operation on bytes that may be anything: they may answer what they like, but not read outside. */
+/* Every operation on bytes that may be anything: they may answer what they like, but not read
+ * outside. */
 static void
 touch(const uint8_t *body, uint32_t size, const struct gy_entry *probe)
 {
@@ -388,7 +397,8 @@ touch(const uint8_t *body, uint32_t size, const struct gy_entry *probe)
 }
 
 /* Goal:   whatever the bytes, nothing outside the block is read and every walk ends.
- * Method: flip each bit of a block, cut it at each length, in heap copies of exact size under ASan. */
+ * Method: flip each bit of a block, cut it at each length, in heap copies of exact size under ASan.
+ * */
 static void
 block_never_reads_outside_when_damaged(void **state)
 {
@@ -411,7 +421,8 @@ block_never_reads_outside_when_damaged(void **state)
         memcpy(cut, built.body, size);
         cut = realloc(cut, size != 0 ? size : 1);
         touch(cut, size, &model.entries[size % model.count]);
-        /* The cut hides the count; put one where it would be, so that more of the bytes are looked at. */
+        /* The cut hides the count; put one where it would be, so that more of the bytes are looked
+         * at. */
         if (size >= 8) {
             memset(cut + size - 4, 0, 4);
             cut[size - 4] = 1;
@@ -444,7 +455,8 @@ block_check_refuses_what_was_not_written_there(void **state)
     assert_int_equal(gy_block_check(bytes, sizeof(bytes), 78, 8192, &trailer), GYRE_CORRUPT);
     assert_int_equal(gy_block_check(bytes, sizeof(bytes), 77, 4096, &trailer), GYRE_CORRUPT);
     assert_int_equal(gy_block_check(bytes, sizeof(bytes) - 1, 77, 8192, &trailer), GYRE_CORRUPT);
-    assert_int_equal(gy_block_check(bytes, GY_BLOCK_TRAILER_SIZE, 77, 8192, &trailer), GYRE_CORRUPT);
+    assert_int_equal(gy_block_check(bytes, GY_BLOCK_TRAILER_SIZE, 77, 8192, &trailer),
+                     GYRE_CORRUPT);
     assert_int_equal(gy_block_check(bytes, 0, 77, 8192, &trailer), GYRE_CORRUPT);
     for (size_t bit = 0; bit < sizeof(bytes) * 8; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -453,7 +465,8 @@ block_check_refuses_what_was_not_written_there(void **state)
     }
 }
 
-/* Goal:   a trailer with a right checksum and wrong fields is refused too: too large when decompressed, a raw size that is
+/* Goal:   a trailer with a right checksum and wrong fields is refused too: too large when
+ * decompressed, a raw size that is
  *         not the stored one, kinds of the future.
  * Method: seal by hand through kinds and sizes that gy_block_seal asserts against. */
 static void
@@ -489,20 +502,23 @@ block_bytes_are_those_of_version_1(void **state)
     (void)state;
 
     for (uint32_t i = 0; i < 6; i++) {
-        entries[i] = (struct gy_entry){.key = gyre_str(keys[i]),
-                                       .tag = gy_tag(1000 - 100 * i, i == 1 ? GY_KIND_DELETE : GY_KIND_PUT),
-                                       .value = gyre_slice("0123456789", i == 1 ? 0 : i + 3)};
+        entries[i] =
+            (struct gy_entry){.key = gyre_str(keys[i]),
+                              .tag = gy_tag(1000 - 100 * i, i == 1 ? GY_KIND_DELETE : GY_KIND_PUT),
+                              .value = gyre_slice("0123456789", i == 1 ? 0 : i + 3)};
     }
     built = build(entries, 6, 4);
     sealed = malloc(built.size + GY_BLOCK_TRAILER_SIZE);
     assert_non_null(sealed);
     memcpy(sealed, built.body, built.size);
-    gy_block_seal(sealed, built.size, GY_BLOCK_RAW, GY_BLOCK_DATA, built.size, 0x1234567890abcdefull, 12288);
+    gy_block_seal(sealed, built.size, GY_BLOCK_RAW, GY_BLOCK_DATA, built.size,
+                  0x1234567890abcdefull, 12288);
     file = fopen(GYRE_SOURCE_DIR "/tests/golden/block_v1.bin", "rb");
     if (file == NULL && getenv("GYRE_WRITE_GOLDEN") != NULL) {
         file = fopen(GYRE_SOURCE_DIR "/tests/golden/block_v1.bin", "wb+");
         assert_non_null(file);
-        assert_int_equal(fwrite(sealed, 1, built.size + GY_BLOCK_TRAILER_SIZE, file), built.size + GY_BLOCK_TRAILER_SIZE);
+        assert_int_equal(fwrite(sealed, 1, built.size + GY_BLOCK_TRAILER_SIZE, file),
+                         built.size + GY_BLOCK_TRAILER_SIZE);
         rewind(file);
     }
     assert_non_null(file);
@@ -510,7 +526,8 @@ block_bytes_are_those_of_version_1(void **state)
     (void)fclose(file);
     assert_int_equal(size, built.size + GY_BLOCK_TRAILER_SIZE);
     assert_memory_equal(golden, sealed, size);
-    assert_int_equal(gy_block_check(golden, (uint32_t)size, 0x1234567890abcdefull, 12288, &trailer), GYRE_OK);
+    assert_int_equal(gy_block_check(golden, (uint32_t)size, 0x1234567890abcdefull, 12288, &trailer),
+                     GYRE_OK);
     free(sealed);
     free(built.body);
 }

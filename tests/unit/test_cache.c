@@ -1,4 +1,5 @@
-/* test_cache.c - the block cache on the simulated disk: single flight, pins, who stays and who leaves. */
+/* test_cache.c - the block cache on the simulated disk: single flight, pins, who stays and who
+ * leaves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@ struct rig {
     struct gy_block_source source;
     uint32_t pages;
     uint32_t count;
-    uint64_t number;      /* of the block that the readers want */
+    uint64_t number; /* of the block that the readers want */
     uint32_t running;
     uint32_t good;
     uint32_t bad;
@@ -35,7 +36,8 @@ struct rig {
 static struct gy_block_handle
 handle_of(const struct rig *rig, uint64_t number)
 {
-    return (struct gy_block_handle){.offset = number * rig->pages * GY_PAGE, .size = rig->pages * GY_PAGE - 100};
+    return (struct gy_block_handle){.offset = number * rig->pages * GY_PAGE,
+                                    .size = rig->pages * GY_PAGE - 100};
 }
 
 static void
@@ -65,8 +67,11 @@ open_body(void *arg)
     struct rig *rig = arg;
 
     gy_in_coroutine();
-    assert_int_equal(gy_file_await_open(&rig->kit.loop, &rig->kit.dir, "file", 0, GY_IO_META, &rig->file), GYRE_OK);
-    rig->source = (struct gy_block_source){.file = &rig->file, .file_id = FILE_ID, .cache_id = CACHE_ID};
+    assert_int_equal(
+        gy_file_await_open(&rig->kit.loop, &rig->kit.dir, "file", 0, GY_IO_META, &rig->file),
+        GYRE_OK);
+    rig->source =
+        (struct gy_block_source){.file = &rig->file, .file_id = FILE_ID, .cache_id = CACHE_ID};
     rig->body(rig);
 }
 
@@ -113,8 +118,9 @@ await_touch(struct rig *rig, uint64_t number, enum gy_cache_hint hint)
 {
     struct gy_block_pin pin;
 
-    assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, number), GY_BLOCK_DATA, hint,
-                                          GY_IO_READ, &pin), GYRE_OK);
+    assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, number),
+                                          GY_BLOCK_DATA, hint, GY_IO_READ, &pin),
+                     GYRE_OK);
     assert_block(rig, &pin, number);
     gy_cache_unpin(rig->kit.cache, &pin);
 }
@@ -135,8 +141,8 @@ flight_reader(void *arg)
     gyre_status st;
 
     gy_in_coroutine();
-    st = gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, rig->number), GY_BLOCK_DATA, GY_CACHE_NORMAL,
-                              GY_IO_READ, &pin);
+    st = gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, rig->number),
+                              GY_BLOCK_DATA, GY_CACHE_NORMAL, GY_IO_READ, &pin);
     if (st == GYRE_OK) {
         assert_block(rig, &pin, rig->number);
         rig->good++;
@@ -160,7 +166,9 @@ await_readers(struct rig *rig, uint32_t count)
     rig->good = 0;
     rig->bad = 0;
     for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(gy_spawn(&rig->kit.loop.sched, GY_CLASS_FOREGROUND, "reader", flight_reader, rig, NULL), GYRE_OK);
+        assert_int_equal(
+            gy_spawn(&rig->kit.loop.sched, GY_CLASS_FOREGROUND, "reader", flight_reader, rig, NULL),
+            GYRE_OK);
     }
     while (rig->running != 0) {
         gy_await_sleep(&rig->kit.loop.sched, 1000000);
@@ -181,7 +189,8 @@ await_single_flight(struct rig *rig)
 }
 
 /* Goal:   many who want one block cause one read, and all get it (B3).
- * Method: ten coroutines at once; for blocks of a frame's size and for those too large to be cached. */
+ * Method: ten coroutines at once; for blocks of a frame's size and for those too large to be
+ * cached. */
 static void
 cache_reads_a_block_once_for_all_who_want_it(void **state)
 {
@@ -190,7 +199,8 @@ cache_reads_a_block_once_for_all_who_want_it(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-        run(&rig, &(struct disk_kit_config){.seed = i, .chaos = true}, pages[i], 8, await_single_flight);
+        run(&rig, &(struct disk_kit_config){.seed = i, .chaos = true}, pages[i], 8,
+            await_single_flight);
     }
 }
 
@@ -200,8 +210,11 @@ await_failure(struct rig *rig)
     struct gy_sim_faults faults = {.rule_count = 1};
 
     /* One failing read for all who wait; the next try succeeds. */
-    faults.rules[0] = (struct gy_sim_rule){
-        .fault = GY_SIM_FAULT_ERROR, .op_mask = 1u << GY_OP_READ, .name = "file", .nth = 1, .strikes_max = 1};
+    faults.rules[0] = (struct gy_sim_rule){.fault = GY_SIM_FAULT_ERROR,
+                                           .op_mask = 1u << GY_OP_READ,
+                                           .name = "file",
+                                           .nth = 1,
+                                           .strikes_max = 1};
     gy_world_sim_set_faults(rig->kit.world, &faults);
     rig->number = 2;
     await_readers(rig, 7);
@@ -213,7 +226,8 @@ await_failure(struct rig *rig)
     gy_world_sim_set_faults(rig->kit.world, NULL);
 }
 
-/* Goal:   a failed read is told to all who waited for it, with the place in each one's error, and the next one tries again. */
+/* Goal:   a failed read is told to all who waited for it, with the place in each one's error, and
+ * the next one tries again. */
 static void
 cache_tells_a_failed_read_to_all_and_tries_again(void **state)
 {
@@ -231,8 +245,11 @@ await_flips(struct rig *rig)
     uint8_t byte;
 
     /* A flip on the way: the second read is good. */
-    faults.rules[0] = (struct gy_sim_rule){
-        .fault = GY_SIM_FAULT_MISDIRECT, .op_mask = 1u << GY_OP_READ, .name = "file", .nth = 1, .strikes_max = 1};
+    faults.rules[0] = (struct gy_sim_rule){.fault = GY_SIM_FAULT_MISDIRECT,
+                                           .op_mask = 1u << GY_OP_READ,
+                                           .name = "file",
+                                           .nth = 1,
+                                           .strikes_max = 1};
     gy_world_sim_set_faults(rig->kit.world, &faults);
     rig->number = 1;
     await_readers(rig, 3);
@@ -241,9 +258,11 @@ await_flips(struct rig *rig)
     assert_int_equal(stats.rereads, 1);
     gy_world_sim_set_faults(rig->kit.world, NULL);
     /* A flip on the disk: both reads are bad. */
-    assert_int_equal(gy_sim_disk_peek(rig->kit.disk, "/db/file", handle_of(rig, 5).offset + 50, &byte, 1), 1);
+    assert_int_equal(
+        gy_sim_disk_peek(rig->kit.disk, "/db/file", handle_of(rig, 5).offset + 50, &byte, 1), 1);
     byte ^= 4;
-    assert_true(gy_sim_disk_poke(rig->kit.disk, "/db/file", handle_of(rig, 5).offset + 50, &byte, 1) >= 0);
+    assert_true(
+        gy_sim_disk_poke(rig->kit.disk, "/db/file", handle_of(rig, 5).offset + 50, &byte, 1) >= 0);
     rig->number = 5;
     await_readers(rig, 3);
     assert_int_equal(rig->bad, 3);
@@ -252,7 +271,8 @@ await_flips(struct rig *rig)
     assert_false(is_cached(rig, 5));
 }
 
-/* Goal:   a block whose checksum does not fit is read once more; only if that does not help it is called corrupt, with file and
+/* Goal:   a block whose checksum does not fit is read once more; only if that does not help it is
+ * called corrupt, with file and
  *         offset. */
 static void
 cache_reads_a_block_again_before_it_calls_it_corrupt(void **state)
@@ -271,8 +291,9 @@ await_pins(struct rig *rig)
     struct gy_block_pin pins[64];
 
     for (uint32_t i = 0; i < 64; i++) {
-        assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, i), GY_BLOCK_DATA,
-                                              GY_CACHE_NORMAL, GY_IO_READ, &pins[i]), GYRE_OK);
+        assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, i),
+                                              GY_BLOCK_DATA, GY_CACHE_NORMAL, GY_IO_READ, &pins[i]),
+                         GYRE_OK);
     }
     for (uint32_t i = 64; i < rig->count; i++) {
         await_touch(rig, i, GY_CACHE_NORMAL);
@@ -300,8 +321,9 @@ await_overflow(struct rig *rig)
     struct gy_cache_stats stats;
 
     for (uint32_t i = 0; i < 600; i++) {
-        assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, i), GY_BLOCK_DATA,
-                                              GY_CACHE_NORMAL, GY_IO_READ, &pins[i]), GYRE_OK);
+        assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, i),
+                                              GY_BLOCK_DATA, GY_CACHE_NORMAL, GY_IO_READ, &pins[i]),
+                         GYRE_OK);
     }
     gy_cache_stats_get(rig->kit.cache, &stats);
     assert_true(stats.overflow_count > 300 && stats.overflow_count < 600);
@@ -343,8 +365,9 @@ await_scan(struct rig *rig)
     assert_true(kept >= 145);
 }
 
-/* Goal:   a scan of ten times the cache leaves the hot blocks where they are, though nobody touches them meanwhile (B4).
- * Method: 150 blocks read three times in a cache of about 240; then 2500 blocks with the scan hint. */
+/* Goal:   a scan of ten times the cache leaves the hot blocks where they are, though nobody touches
+ * them meanwhile (B4). Method: 150 blocks read three times in a cache of about 240; then 2500
+ * blocks with the scan hint. */
 static void
 cache_keeps_the_hot_set_through_a_scan(void **state)
 {
@@ -369,7 +392,8 @@ await_cold(struct rig *rig)
     assert_true(kept >= 98);
 }
 
-/* Goal:   blocks that are used again and again outlive those that are used once, also without a hint. */
+/* Goal:   blocks that are used again and again outlive those that are used once, also without a
+ * hint. */
 static void
 cache_prefers_what_is_used_again(void **state)
 {
@@ -436,7 +460,8 @@ await_mix(struct rig *rig)
             await_touch(rig, i, GY_CACHE_NORMAL);
         }
         gy_cache_stats_get(rig->kit.cache, &stats);
-        assert_true(stats.hits - hits_before >= count * 9 / 10); /* the new size has got nearly all of the memory */
+        assert_true(stats.hits - hits_before >=
+                    count * 9 / 10); /* the new size has got nearly all of the memory */
     }
     assert_true(stats.slab_moves > 50);
     rig->source.cache_id = CACHE_ID;
@@ -445,8 +470,8 @@ await_mix(struct rig *rig)
     assert_int_equal(stats.used_bytes, 0);
 }
 
-/* Goal:   when the mix of block sizes changes, memory follows: blocks of the new size soon find nearly all of it.
- * Method: working sets of most of the cache in one size after the other. */
+/* Goal:   when the mix of block sizes changes, memory follows: blocks of the new size soon find
+ * nearly all of it. Method: working sets of most of the cache in one size after the other. */
 static void
 cache_moves_slabs_when_the_mix_of_sizes_changes(void **state)
 {
@@ -485,11 +510,15 @@ random_reader(void *arg)
         }
         numbers[slot] = number;
         if (gy_rng_below(&rng, 8) == 0) {
-            gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, number), GY_BLOCK_DATA, GY_CACHE_NORMAL);
+            gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, number), GY_BLOCK_DATA,
+                              GY_CACHE_NORMAL);
         } else if (gy_rng_below(&rng, 3) != 0 ||
-                   !gy_cache_try(rig->kit.cache, CACHE_ID, handle_of(rig, number).offset, GY_BLOCK_DATA, &pins[slot])) {
-            assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source, handle_of(rig, number), GY_BLOCK_DATA,
-                                                  (enum gy_cache_hint)gy_rng_below(&rng, 3), GY_IO_READ, &pins[slot]),
+                   !gy_cache_try(rig->kit.cache, CACHE_ID, handle_of(rig, number), GY_BLOCK_DATA,
+                                 &pins[slot])) {
+            assert_int_equal(gy_cache_await_block(rig->kit.cache, &rig->source,
+                                                  handle_of(rig, number), GY_BLOCK_DATA,
+                                                  (enum gy_cache_hint)gy_rng_below(&rng, 3),
+                                                  GY_IO_READ, &pins[slot]),
                              GYRE_OK);
             assert_block(rig, &pins[slot], number);
         }
@@ -511,7 +540,8 @@ await_random(struct rig *rig)
     rig->running = 12;
     for (uint32_t i = 0; i < 12; i++) {
         readers[i] = (struct fuzz_reader){.rig = rig, .seed = rig->pages * 100 + i};
-        assert_int_equal(gy_spawn(&rig->kit.loop.sched, GY_CLASS_FOREGROUND, "reader", random_reader, &readers[i], NULL),
+        assert_int_equal(gy_spawn(&rig->kit.loop.sched, GY_CLASS_FOREGROUND, "reader",
+                                  random_reader, &readers[i], NULL),
                          GYRE_OK);
     }
     while (rig->running != 0) {
@@ -519,8 +549,8 @@ await_random(struct rig *rig)
     }
 }
 
-/* Goal:   readers, prefetches and forgetting in any order: every pin shows its block, nothing leaks.
- * Method: twelve coroutines in random order on a cache of a tenth of the file. */
+/* Goal:   readers, prefetches and forgetting in any order: every pin shows its block, nothing
+ * leaks. Method: twelve coroutines in random order on a cache of a tenth of the file. */
 static void
 cache_stays_sound_under_random_use(void **state)
 {
@@ -528,7 +558,9 @@ cache_stays_sound_under_random_use(void **state)
     (void)state;
 
     for (uint32_t pages = 1; pages <= 17; pages += 4) {
-        run(&rig, &(struct disk_kit_config){.seed = pages, .chaos = true, .short_transfers = true, .cache_size = 1 << 20},
+        run(&rig,
+            &(struct disk_kit_config){
+                .seed = pages, .chaos = true, .short_transfers = true, .cache_size = 1 << 20},
             pages, 2000 / pages, await_random);
     }
 }
@@ -541,15 +573,17 @@ await_forgotten(struct rig *rig)
     for (uint32_t i = 0; i < 50; i++) {
         await_touch(rig, i, GY_CACHE_NORMAL);
     }
-    assert_true(gy_cache_try(rig->kit.cache, CACHE_ID, handle_of(rig, 7).offset, GY_BLOCK_DATA, &pin));
+    assert_true(gy_cache_try(rig->kit.cache, CACHE_ID, handle_of(rig, 7), GY_BLOCK_DATA, &pin));
     for (uint32_t i = 50; i < 80; i++) {
-        gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, i), GY_BLOCK_DATA, GY_CACHE_NORMAL);
+        gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, i), GY_BLOCK_DATA,
+                          GY_CACHE_NORMAL);
     }
     gy_cache_await_idle(rig->kit.cache, CACHE_ID);
     for (uint32_t i = 50; i < 80; i++) {
         assert_true(is_cached(rig, i));
     }
-    gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, 80), GY_BLOCK_DATA, GY_CACHE_NORMAL);
+    gy_cache_prefetch(rig->kit.cache, &rig->source, handle_of(rig, 80), GY_BLOCK_DATA,
+                      GY_CACHE_NORMAL);
     gy_cache_await_forget(rig->kit.cache, CACHE_ID, UINT64_MAX);
     for (uint32_t i = 0; i <= 80; i++) {
         assert_int_equal(is_cached(rig, i), i == 7);
@@ -570,8 +604,8 @@ cache_forgets_a_table(void **state)
     run(&rig, &(struct disk_kit_config){.cache_size = 1 << 20}, 1, 100, await_forgotten);
 }
 
-/* Goal:   memory stays inside the capacity, counted where it belongs; a cache without room works through the heap.
- * Method: capacities from nothing to 9 MiB. */
+/* Goal:   memory stays inside the capacity, counted where it belongs; a cache without room works
+ * through the heap. Method: capacities from nothing to 9 MiB. */
 static void
 cache_memory_is_within_its_capacity(void **state)
 {
@@ -589,7 +623,8 @@ cache_memory_is_within_its_capacity(void **state)
         assert_true(capacities[i] < (1 << 20) || stats.capacity_bytes >= capacities[i] / 2);
         assert_true(rig.kit.loop.heap.used_by_tag[GY_MEM_CACHE] <= capacities[i] + 16384);
         disk_kit_free(&rig.kit);
-        run(&rig, &(struct disk_kit_config){.cache_size = capacities[i]}, 2, 50, await_single_flight);
+        run(&rig, &(struct disk_kit_config){.cache_size = capacities[i]}, 2, 50,
+            await_single_flight);
     }
 }
 

@@ -60,15 +60,16 @@ filter_never_denies_a_key_that_is_there(void **state)
             assert_true((uint64_t)built.size * 8 >= counts[c] * bits);
             assert_in_range(built.probes, 1, GY_FILTER_PROBES_MAX);
             for (uint64_t i = 0; i < counts[c]; i++) {
-                assert_true(gy_filter_may_contain(built.bytes, built.size, built.probes, hash_of(bits * 100000 + i)));
+                assert_true(gy_filter_may_contain(built.bytes, built.size, built.probes,
+                                                  hash_of(bits * 100000 + i)));
             }
             free(built.bytes);
         }
     }
 }
 
-/* Goal:   10 bits per key let less than 1.5 % of absent keys pass, also in small filters; more bits let fewer.
- * Method: 200000 absent keys against filters of 300 and 8000 keys. */
+/* Goal:   10 bits per key let less than 1.5 % of absent keys pass, also in small filters; more bits
+ * let fewer. Method: 200000 absent keys against filters of 300 and 8000 keys. */
 static void
 filter_lets_few_absent_keys_pass(void **state)
 {
@@ -76,7 +77,8 @@ filter_lets_few_absent_keys_pass(void **state)
         uint64_t count;
         uint32_t bits;
         uint32_t per_mille_max;
-    } cases[] = {{300, 10, 20}, {2000, 10, 15}, {8000, 10, 15}, {8000, 5, 130}, {8000, 16, 3}, {8000, 20, 2}};
+    } cases[] = {{300, 10, 20},  {2000, 10, 15}, {8000, 10, 15},
+                 {8000, 5, 130}, {8000, 16, 3},  {8000, 20, 2}};
     (void)state;
 
     for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
@@ -85,11 +87,13 @@ filter_lets_few_absent_keys_pass(void **state)
         uint64_t passed = 0;
 
         for (uint64_t i = 0; i < probes; i++) {
-            passed += gy_filter_may_contain(built.bytes, built.size, built.probes, hash_of(1000000 + i));
+            passed +=
+                gy_filter_may_contain(built.bytes, built.size, built.probes, hash_of(1000000 + i));
         }
         if (getenv("GYRE_VERBOSE") != NULL) {
-            print_message("%llu keys, %u bits, %u probes: %.3f %%\n", (unsigned long long)cases[c].count,
-                          cases[c].bits, built.probes, (double)passed * 100 / (double)probes);
+            print_message("%llu keys, %u bits, %u probes: %.3f %%\n",
+                          (unsigned long long)cases[c].count, cases[c].bits, built.probes,
+                          (double)passed * 100 / (double)probes);
         }
         assert_true(passed * 1000 <= probes * cases[c].per_mille_max);
         free(built.bytes);

@@ -105,9 +105,10 @@ footer_names_what_is_newer_as_unsupported(void **state)
     static const struct {
         uint32_t offset;
         gyre_status status;
-    } cases[] = {{12, GYRE_UNSUPPORTED}, {16, GYRE_UNSUPPORTED}, {23, GYRE_UNSUPPORTED},
-                 {168, GYRE_UNSUPPORTED}, {199, GYRE_UNSUPPORTED}, {8, GYRE_CORRUPT},
-                 {300, GYRE_CORRUPT},    {24, GYRE_OK}};
+    } cases[] = {{12, GYRE_UNSUPPORTED},  {16, GYRE_UNSUPPORTED},
+                 {23, GYRE_UNSUPPORTED},  {168, GYRE_UNSUPPORTED},
+                 {199, GYRE_UNSUPPORTED}, {8, GYRE_CORRUPT},
+                 {300, GYRE_CORRUPT},     {24, GYRE_OK}};
     const struct gy_footer footer = sample();
     struct gy_footer decoded;
     (void)state;
@@ -160,8 +161,8 @@ footer_refuses_fields_out_of_range(void **state)
     assert_int_equal(gy_footer_decode(bytes, FILE_SIZE + 1, &decoded), GYRE_CORRUPT);
 }
 
-/* Goal:   the fingerprint of a table's content tells entries apart, also when they only swap their parts.
- * Method: sums over pairs that differ in one thing. */
+/* Goal:   the fingerprint of a table's content tells entries apart, also when they only swap their
+ * parts. Method: sums over pairs that differ in one thing. */
 static void
 footer_content_hash_differs_when_an_entry_does(void **state)
 {

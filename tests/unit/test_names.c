@@ -15,7 +15,8 @@
 static void
 names_parse_what_they_make(void **state)
 {
-    static const uint64_t numbers[] = {0, 1, 9, 999, 999999, 1000000, 123456789, GY_FILE_NUMBER_MAX};
+    static const uint64_t numbers[] = {0,      1,       9,         999,
+                                       999999, 1000000, 123456789, GY_FILE_NUMBER_MAX};
     char name[GY_NAME_MAX];
     uint64_t number;
     (void)state;
@@ -49,11 +50,33 @@ static void
 names_are_foreign_unless_spelled_exactly(void **state)
 {
     static const char *const foreign[] = {
-        "",           "7.sst",        "0000007.sst",  "000007.SST",   "000007.sst ",       " 000007.sst",
-        "000007.sst2", "000007",      ".sst",         "-00007.sst",   "+00007.sst",        "0x0007.sst",
-        "MANIFEST-1", "MANIFEST-",    "manifest-000001", "MANIFEST-000001.tmp", "wal-3.log", "wal-256.log",
-        "wal-0003.log", "wal-003.log.old", "wal-.log", "lock",        "CURRENT.tmp2",      "CURRENT ",
-        "99999999999999999999999.sst", "18446744073709551617.sst",    "281474976710657.sst",
+        "",
+        "7.sst",
+        "0000007.sst",
+        "000007.SST",
+        "000007.sst ",
+        " 000007.sst",
+        "000007.sst2",
+        "000007",
+        ".sst",
+        "-00007.sst",
+        "+00007.sst",
+        "0x0007.sst",
+        "MANIFEST-1",
+        "MANIFEST-",
+        "manifest-000001",
+        "MANIFEST-000001.tmp",
+        "wal-3.log",
+        "wal-256.log",
+        "wal-0003.log",
+        "wal-003.log.old",
+        "wal-.log",
+        "lock",
+        "CURRENT.tmp2",
+        "CURRENT ",
+        "99999999999999999999999.sst",
+        "18446744073709551617.sst",
+        "281474976710657.sst",
         "a-very-long-name-that-is-longer-than-any-name-of-ours-and-longer-than-the-buffer.sst"};
     uint64_t number;
     (void)state;

@@ -21,14 +21,16 @@ make(uint8_t *target, uint32_t capacity, uint32_t filter_size, uint32_t probes)
     uint32_t size;
 
     memset(target, 0xff, filter_size);
-    gy_block_builder_init(&builder, 4, target + filter_size, capacity - filter_size - GY_PARTITION_TAIL_SIZE,
-                          key_buffer, sizeof(key_buffer));
+    gy_block_builder_init(&builder, 4, target + filter_size,
+                          capacity - filter_size - GY_PARTITION_TAIL_SIZE, key_buffer,
+                          sizeof(key_buffer));
     for (uint32_t i = 0; i < 2; i++) {
         const struct gy_block_handle handle = {.offset = 8192 * i, .size = 4000 + i};
         uint8_t bytes[GY_BLOCK_HANDLE_SIZE_MAX];
-        const struct gy_entry entry = {.key = gyre_str(i == 0 ? "h" : "z"),
-                                       .tag = 0,
-                                       .value = gyre_slice(bytes, gy_block_handle_encode(bytes, &handle))};
+        const struct gy_entry entry = {
+            .key = gyre_str(i == 0 ? "h" : "z"),
+            .tag = 0,
+            .value = gyre_slice(bytes, gy_block_handle_encode(bytes, &handle))};
 
         gy_block_builder_add(&builder, &entry);
     }
@@ -55,15 +57,18 @@ partition_opens_what_was_made(void **state)
         assert_int_equal(gy_partition_open(bytes, size, &partition), GYRE_OK);
         assert_int_equal(partition.filter_size, filter_sizes[f]);
         assert_int_equal(partition.probes, filter_sizes[f] != 0 ? 6 : 0);
-        assert_int_equal(gy_block_get(&partition.index, gyre_str("i"), UINT64_MAX, &found), GYRE_OK);
+        assert_int_equal(gy_block_get(&partition.index, gyre_str("i"), UINT64_MAX, &found),
+                         GYRE_OK);
         assert_int_equal(gy_block_handle_decode(found.value, 1 << 20, &handle), GYRE_OK);
         assert_int_equal(handle.offset, 8192);
         assert_int_equal(handle.size, 4001);
-        assert_int_equal(gy_block_get(&partition.index, gyre_str("zz"), UINT64_MAX, &found), GYRE_NOT_FOUND);
+        assert_int_equal(gy_block_get(&partition.index, gyre_str("zz"), UINT64_MAX, &found),
+                         GYRE_NOT_FOUND);
     }
 }
 
-/* Goal:   fields out of range are refused: a filter larger than the block or not of whole lines, no or too many probes, an
+/* Goal:   fields out of range are refused: a filter larger than the block or not of whole lines, no
+ * or too many probes, an
  *         index that is not there.
  * Method: overwrite one field at a time. */
 static void
@@ -72,7 +77,8 @@ partition_refuses_fields_out_of_range(void **state)
     static const struct {
         uint32_t filter_size;
         uint32_t probes;
-    } bad[] = {{63, 6}, {65, 6}, {128 * 64, 6}, {UINT32_MAX, 6}, {64, 0}, {64, 17}, {64, UINT32_MAX}, {0, 6}};
+    } bad[] = {{63, 6}, {65, 6},  {128 * 64, 6},    {UINT32_MAX, 6},
+               {64, 0}, {64, 17}, {64, UINT32_MAX}, {0, 6}};
     struct gy_partition partition;
     uint8_t bytes[1024];
     const uint32_t size = make(bytes, sizeof(bytes), 64, 6);
@@ -110,7 +116,8 @@ partition_never_reads_outside_when_damaged(void **state)
         if (gy_partition_open(bytes, size, &partition) == GYRE_OK) {
             struct gy_block_iter iter;
 
-            (void)gy_filter_may_contain(partition.filter, partition.filter_size, partition.probes, bit * 0x9e3779b97f4aull);
+            (void)gy_filter_may_contain(partition.filter, partition.filter_size, partition.probes,
+                                        bit * 0x9e3779b97f4aull);
             gy_block_iter_init(&iter, &partition.index, NULL, 0);
             for (gy_block_iter_first(&iter); iter.valid; gy_block_iter_next(&iter)) {
                 struct gy_block_handle handle;
@@ -131,10 +138,17 @@ partition_handle_is_refused_unless_inside_the_file(void **state)
     static const struct {
         struct gy_block_handle handle;
         bool good;
-    } cases[] = {{{0, 17}, true},         {{0, 16}, false},       {{99983, 17}, true},
-                 {{99984, 17}, false},    {{100000, 17}, false},  {{UINT64_MAX, 17}, false},
-                 {{UINT64_MAX - 16, 17}, false}, {{0, 100000}, true}, {{0, 100001}, false},
-                 {{1, 100000}, false},    {{0, UINT32_MAX}, false}};
+    } cases[] = {{{0, 17}, true},
+                 {{0, 16}, false},
+                 {{99983, 17}, true},
+                 {{99984, 17}, false},
+                 {{100000, 17}, false},
+                 {{UINT64_MAX, 17}, false},
+                 {{UINT64_MAX - 16, 17}, false},
+                 {{0, 100000}, true},
+                 {{0, 100001}, false},
+                 {{1, 100000}, false},
+                 {{0, UINT32_MAX}, false}};
     (void)state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -144,9 +158,11 @@ partition_handle_is_refused_unless_inside_the_file(void **state)
 
         assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size), 100000, &handle),
                          cases[i].good ? GYRE_OK : GYRE_CORRUPT);
-        assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size - 1), 100000, &handle), GYRE_CORRUPT);
+        assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size - 1), 100000, &handle),
+                         GYRE_CORRUPT);
         bytes[size] = 0;
-        assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size + 1), 100000, &handle), GYRE_CORRUPT);
+        assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size + 1), 100000, &handle),
+                         GYRE_CORRUPT);
     }
 }
 

@@ -1,4 +1,5 @@
-/* test_table.c - tables written and read back on the simulated disk: every shape, both directions, every damage. */
+/* test_table.c - tables written and read back on the simulated disk: every shape, both directions,
+ * every damage. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,10 +27,10 @@ struct content {
 struct shape {
     const char *name;
     uint32_t count;
-    uint32_t key_size;    /* at least 8 */
+    uint32_t key_size; /* at least 8 */
     uint32_t value_size;
-    uint32_t value_vary;  /* value_size + 0..vary */
-    uint32_t versions;    /* of each key */
+    uint32_t value_vary; /* value_size + 0..vary */
+    uint32_t versions;   /* of each key */
     struct disk_kit_table_options options;
 };
 
@@ -63,7 +64,8 @@ content_make(struct content *content, const struct shape *shape)
             at[b] = (uint8_t)(shape->options.compress ? b % 7 + i % 3 : gy_rng_next(&rng));
         }
         content->entries[i].value = gyre_slice(at, value_size);
-        content->entries[i].tag = gy_tag(100 + 10 * (versions - version), i % 5 == 3 ? GY_KIND_DELETE : GY_KIND_PUT);
+        content->entries[i].tag =
+            gy_tag(100 + 10 * (versions - version), i % 5 == 3 ? GY_KIND_DELETE : GY_KIND_PUT);
         at += value_size;
     }
 }
@@ -94,7 +96,8 @@ content_seek(const struct content *content, struct gyre_slice key, uint64_t tag)
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
 
-        if (gy_entry_compare(content->entries[middle].key, content->entries[middle].tag, key, tag) < 0) {
+        if (gy_entry_compare(content->entries[middle].key, content->entries[middle].tag, key, tag) <
+            0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -106,21 +109,25 @@ content_seek(const struct content *content, struct gyre_slice key, uint64_t tag)
 /* ---- Reading back ---- */
 
 GY_SUSPENDS static void
-await_check_get(struct gy_table *table, const struct content *content, struct gyre_slice key, uint64_t sequence)
+await_check_get(struct gy_table *table, const struct content *content, struct gyre_slice key,
+                uint64_t sequence)
 {
     const uint32_t at = content_seek(content, key, gy_tag_seek(sequence));
     const bool found = at < content->count && gy_key_compare(content->entries[at].key, key) == 0;
     struct gy_table_result result;
     struct gy_table_result again;
 
-    assert_int_equal(gy_table_await_get(table, key, gy_filter_hash(key), sequence, GY_CACHE_NORMAL, &result), GYRE_OK);
+    assert_int_equal(
+        gy_table_await_get(table, key, gy_filter_hash(key), sequence, GY_CACHE_NORMAL, &result),
+        GYRE_OK);
     assert_int_equal(result.found, found);
     if (found) {
         assert_true(result.tag == content->entries[at].tag);
         assert_int_equal(result.value.size, content->entries[at].value.size);
         assert_memory_equal(result.value.data, content->entries[at].value.data, result.value.size);
     }
-    if (gy_table_try_get(table, key, gy_filter_hash(key), sequence, GY_CACHE_NORMAL, false, &again)) {
+    if (gy_table_try_get(table, key, gy_filter_hash(key), sequence, GY_CACHE_NORMAL, false,
+                         &again)) {
         assert_int_equal(again.found, found);
         assert_int_equal(again.value.size, result.value.size);
         gy_cache_unpin(table->set->cache, &again.pin);
@@ -143,7 +150,8 @@ await_check_gets(struct gy_table *table, const struct content *content, uint32_t
         other[entry->key.size] = 0;
         await_check_get(table, content, gyre_slice(other, entry->key.size - 1), GY_SEQUENCE_MAX);
         if (entry->key.size < GY_KEY_SIZE_MAX) {
-            await_check_get(table, content, gyre_slice(other, entry->key.size + 1), GY_SEQUENCE_MAX);
+            await_check_get(table, content, gyre_slice(other, entry->key.size + 1),
+                            GY_SEQUENCE_MAX);
         }
         other[entry->key.size - 1]++;
         await_check_get(table, content, gyre_slice(other, entry->key.size), GY_SEQUENCE_MAX);
@@ -152,12 +160,13 @@ await_check_gets(struct gy_table *table, const struct content *content, uint32_t
 }
 
 GY_SUSPENDS static void
-await_check_walks(struct gy_table *table, const struct content *content, enum gy_table_cursor_mode mode,
-                  uint32_t readahead)
+await_check_walks(struct gy_table *table, const struct content *content,
+                  enum gy_table_cursor_mode mode, uint32_t readahead)
 {
     struct gy_cursor *cursor;
 
-    assert_int_equal(gy_table_cursor_make(table, mode, GY_CACHE_NORMAL, readahead, &cursor), GYRE_OK);
+    assert_int_equal(gy_table_cursor_make(table, mode, GY_CACHE_NORMAL, readahead, &cursor),
+                     GYRE_OK);
     gy_cursor_await_first(cursor);
     for (uint32_t i = 0; i < content->count; i++) {
         assert_true(cursor->valid);
@@ -196,7 +205,8 @@ await_check_seeks(struct gy_table *table, const struct content *content, uint32_
     struct gy_rng rng;
 
     gy_rng_init(&rng, 99);
-    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_USER, GY_CACHE_NORMAL, 0, &cursor), GYRE_OK);
+    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_USER, GY_CACHE_NORMAL, 0, &cursor),
+                     GYRE_OK);
     for (uint32_t i = 0; i < content->count; i += step) {
         const struct gy_entry *entry = &content->entries[i];
         const uint64_t tags[] = {entry->tag, entry->tag + 1, entry->tag - 1, UINT64_MAX, 0};
@@ -266,7 +276,8 @@ shape_body(void *arg)
     assert_int_equal(footer.key_size_max, shape->key_size);
     assert_int_equal(footer.compression, shape->options.compress);
     assert_int_equal(gy_key_compare(table->meta.smallest, content.entries[0].key), 0);
-    assert_int_equal(gy_key_compare(table->meta.largest, content.entries[content.count - 1].key), 0);
+    assert_int_equal(gy_key_compare(table->meta.largest, content.entries[content.count - 1].key),
+                     0);
     await_check_gets(table, &content, step);
     await_check_walks(table, &content, GY_CURSOR_USER, 0);
     await_check_walks(table, &content, GY_CURSOR_USER, 64 * 1024);
@@ -303,9 +314,11 @@ static const struct shape shapes[] = {
     {"compressed, large values", 30, 16, 60000, 9000, 1, {.compress = true}},
 };
 
-/* Goal:   whatever the shape, what was written is read: by get at every version, by seek at, before and behind each key, by
+/* Goal:   whatever the shape, what was written is read: by get at every version, by seek at, before
+ * and behind each key, by
  *         walks both ways in every mode.
- * Method: shapes around the edges of blocks, pages, frames and partitions; compared with a sorted array. */
+ * Method: shapes around the edges of blocks, pages, frames and partitions; compared with a sorted
+ * array. */
 static void
 table_reads_back_what_was_written(void **state)
 {
@@ -313,8 +326,10 @@ table_reads_back_what_was_written(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        const struct disk_kit_config config = {
-            .seed = i, .chaos = i % 2 == 1, .short_transfers = i % 3 == 2, .buffer_count = i % 4 == 3 ? 2 : 16};
+        const struct disk_kit_config config = {.seed = i,
+                                               .chaos = i % 2 == 1,
+                                               .short_transfers = i % 3 == 2,
+                                               .buffer_count = i % 4 == 3 ? 2 : 16};
 
         if (getenv("GYRE_VERBOSE") != NULL) {
             print_message("%s\n", shapes[i].name);
@@ -345,7 +360,8 @@ edge_body(void *arg)
     struct gy_table *table;
 
     gy_in_coroutine();
-    table = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = run->value_size}, entries, 2);
+    table = disk_kit_await_table(
+        &run->kit, &(struct disk_kit_table_options){.number = run->value_size}, entries, 2);
     await_check_gets(table, &content, 1);
     await_check_walks(table, &content, GY_CURSOR_USER, 0);
     await_no_damage(table, &content);
@@ -404,11 +420,12 @@ await_read_damaged(struct flip_run *run, struct gy_table *table, bool *ret_refus
     for (uint32_t i = 0; i < run->content.count; i += 5) {
         const struct gy_entry *entry = &run->content.entries[i];
         struct gy_table_result result;
-        const gyre_status st = gy_table_await_get(table, entry->key, gy_filter_hash(entry->key), GY_SEQUENCE_MAX,
-                                                  GY_CACHE_NORMAL, &result);
+        const gyre_status st = gy_table_await_get(table, entry->key, gy_filter_hash(entry->key),
+                                                  GY_SEQUENCE_MAX, GY_CACHE_NORMAL, &result);
 
         if (st == GYRE_OK) {
-            run->wrong += !result.found || result.tag != entry->tag || result.value.size != entry->value.size ||
+            run->wrong += !result.found || result.tag != entry->tag ||
+                          result.value.size != entry->value.size ||
                           memcmp(result.value.data, entry->value.data, result.value.size) != 0;
             gy_cache_unpin(run->kit.cache, &result.pin);
         } else {
@@ -417,7 +434,8 @@ await_read_damaged(struct flip_run *run, struct gy_table *table, bool *ret_refus
             assert_string_equal(disk_kit_error(&run->kit)->file, "000009.sst");
         }
     }
-    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_COMPACT, GY_CACHE_NORMAL, 0, &cursor), GYRE_OK);
+    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_COMPACT, GY_CACHE_NORMAL, 0, &cursor),
+                     GYRE_OK);
     for (gy_cursor_await_first(cursor); cursor->valid; gy_cursor_await_next(cursor)) {
         run->wrong += seen >= run->content.count ||
                       gy_entry_hash(&cursor->entry) != gy_entry_hash(&run->content.entries[seen]);
@@ -449,8 +467,9 @@ flip_body(void *arg)
                                                 .key_size = 12,
                                                 .value_size = 100,
                                                 .options = {.compress = run->compress}});
-    table = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = 9, .compress = run->compress},
-                                 run->content.entries, run->content.count);
+    table = disk_kit_await_table(
+        &run->kit, &(struct disk_kit_table_options){.number = 9, .compress = run->compress},
+        run->content.entries, run->content.count);
     (void)snprintf(path, sizeof(path), "/db/000009.sst");
     run->size = table->meta.size;
     run->meta = table->meta;
@@ -480,7 +499,8 @@ flip_body(void *arg)
     content_free(&run->content);
 }
 
-/* Goal:   for every byte of a table file: a flip gives the right answer or an error that names the file, for gets, walks
+/* Goal:   for every byte of a table file: a flip gives the right answer or an error that names the
+ * file, for gets, walks
  *         and the check; never a wrong answer.
  * Method: a file of four to five pages, one flipped bit per byte; raw and compressed. */
 static void
@@ -509,11 +529,14 @@ await_refused(struct disk_kit *kit, const struct gy_table_meta *meta, const char
     struct gy_cursor *cursor;
 
     assert_non_null(table);
-    assert_int_equal(gy_table_await_get(table, gyre_str("x"), 1, 9, GY_CACHE_NORMAL, &result), GYRE_CORRUPT);
-    if (strstr(disk_kit_error(kit)->text, text) == NULL || strstr(disk_kit_error(kit)->text, ".sst") == NULL) {
+    assert_int_equal(gy_table_await_get(table, gyre_str("x"), 1, 9, GY_CACHE_NORMAL, &result),
+                     GYRE_CORRUPT);
+    if (strstr(disk_kit_error(kit)->text, text) == NULL ||
+        strstr(disk_kit_error(kit)->text, ".sst") == NULL) {
         fail_msg("'%s' is not in '%s'", text, disk_kit_error(kit)->text);
     }
-    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_USER, GY_CACHE_NORMAL, 0, &cursor), GYRE_OK);
+    assert_int_equal(gy_table_cursor_make(table, GY_CURSOR_USER, GY_CACHE_NORMAL, 0, &cursor),
+                     GYRE_OK);
     gy_cursor_await_seek(cursor, gyre_str("x"), 1);
     assert_false(cursor->valid);
     assert_int_equal(cursor->status, GYRE_CORRUPT);
@@ -532,8 +555,10 @@ mismatch_body(void *arg)
 
     gy_in_coroutine();
     content_make(&content, &(struct shape){.count = 200, .key_size = 12, .value_size = 100});
-    first = disk_kit_await_table(kit, &(struct disk_kit_table_options){.number = 1}, content.entries, 200);
-    second = disk_kit_await_table(kit, &(struct disk_kit_table_options){.number = 2}, content.entries, 200);
+    first = disk_kit_await_table(kit, &(struct disk_kit_table_options){.number = 1},
+                                 content.entries, 200);
+    second = disk_kit_await_table(kit, &(struct disk_kit_table_options){.number = 2},
+                                  content.entries, 200);
     meta = first->meta;
     meta.number = 2; /* the same size and counts, another file */
     await_refused(kit, &meta, "another table");
@@ -557,8 +582,8 @@ mismatch_body(void *arg)
     content_free(&content);
 }
 
-/* Goal:   a table that is missing, cut, or another one than the manifest names is refused with a text that says so.
- * Method: manifest entries and files that do not fit each other. */
+/* Goal:   a table that is missing, cut, or another one than the manifest names is refused with a
+ * text that says so. Method: manifest entries and files that do not fit each other. */
 static void
 table_open_refuses_a_file_that_is_not_the_one(void **state)
 {
@@ -620,7 +645,7 @@ partition_offset(const struct gy_table *table, uint32_t index)
     struct gy_block_handle handle;
     struct gy_block_iter iter;
 
-    gy_block_iter_init(&iter, &table->open->top, NULL, 0);
+    gy_block_iter_init(&iter, &table->opened->top, NULL, 0);
     gy_block_iter_first(&iter);
     while (index-- != 0) {
         gy_block_iter_next(&iter);
@@ -646,24 +671,31 @@ salvage_body(void *arg)
                                                 .value_size = 150,
                                                 .value_vary = 100,
                                                 .options = {.compress = run->compress}});
-    table = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = 9, .compress = run->compress},
-                                 run->content.entries, run->content.count);
+    table = disk_kit_await_table(
+        &run->kit, &(struct disk_kit_table_options){.number = 9, .compress = run->compress},
+        run->content.entries, run->content.count);
     assert_int_equal(gy_table_await_footer(table, &footer), GYRE_OK);
     assert_true(footer.partition_count >= 2);
     /* One data block: everything but its entries. */
-    assert_int_equal(gy_table_await_offset(table, run->content.entries[4000].key, &offset), GYRE_OK);
-    assert_int_equal(gy_sim_disk_peek(run->kit.disk, "/db/000009.sst", offset & ~4095ull, page, sizeof(page)), GY_PAGE);
+    assert_int_equal(gy_table_await_offset(table, run->content.entries[4000].key, &offset),
+                     GYRE_OK);
+    assert_int_equal(
+        gy_sim_disk_peek(run->kit.disk, "/db/000009.sst", offset & ~4095ull, page, sizeof(page)),
+        GY_PAGE);
     smash(run->kit.disk, offset);
     found = await_salvage(run, &table->meta);
     assert_in_range(found, 7800, 7999);
-    assert_true(gy_sim_disk_poke(run->kit.disk, "/db/000009.sst", offset & ~4095ull, page, sizeof(page)) >= 0);
+    assert_true(gy_sim_disk_poke(run->kit.disk, "/db/000009.sst", offset & ~4095ull, page,
+                                 sizeof(page)) >= 0);
     /* A partition: its data blocks are found without it. */
     for (uint32_t i = 0; i < footer.partition_count; i++) {
         offset = partition_offset(table, i);
-        assert_int_equal(gy_sim_disk_peek(run->kit.disk, "/db/000009.sst", offset, page, sizeof(page)), GY_PAGE);
+        assert_int_equal(
+            gy_sim_disk_peek(run->kit.disk, "/db/000009.sst", offset, page, sizeof(page)), GY_PAGE);
         smash(run->kit.disk, offset);
         assert_int_equal(await_salvage(run, &table->meta), 8000);
-        assert_true(gy_sim_disk_poke(run->kit.disk, "/db/000009.sst", offset, page, sizeof(page)) >= 0);
+        assert_true(gy_sim_disk_poke(run->kit.disk, "/db/000009.sst", offset, page, sizeof(page)) >=
+                    0);
     }
     /* The footer: everything, found without any index. */
     smash(run->kit.disk, table->meta.size - 100);
@@ -673,8 +705,9 @@ salvage_body(void *arg)
     content_free(&run->content);
 }
 
-/* Goal:   a damaged block costs its own entries only; without footer or index the rest is still found.
- * Method: overwrite one data block, then the footer; entries that come out are compared with what went in. */
+/* Goal:   a damaged block costs its own entries only; without footer or index the rest is still
+ * found. Method: overwrite one data block, then the footer; entries that come out are compared with
+ * what went in. */
 static void
 table_check_hands_out_what_can_still_be_read(void **state)
 {
@@ -702,8 +735,8 @@ order_body(void *arg)
         const char *key;
         uint64_t tag;
         gyre_status status;
-    } cases[] = {{"b", 513, "a", 513, GYRE_CORRUPT}, {"b", 513, "b", 513, GYRE_CORRUPT},
-                 {"b", 513, "b", 769, GYRE_CORRUPT}, {"b", 513, "b", 257, GYRE_OK},
+    } cases[] = {{"b", 513, "a", 513, GYRE_CORRUPT},   {"b", 513, "b", 513, GYRE_CORRUPT},
+                 {"b", 513, "b", 769, GYRE_CORRUPT},   {"b", 513, "b", 257, GYRE_OK},
                  {"b", 513, "b\0", 513, GYRE_CORRUPT}, {"b", 513, "", 257, GYRE_CORRUPT},
                  {"b", 513, "c", 514, GYRE_CORRUPT}};
 
@@ -712,7 +745,8 @@ order_body(void *arg)
         struct gy_table_writer_options options;
         struct gy_table_writer *writer;
         struct gy_table_meta meta;
-        struct gy_entry entry = {.key = gyre_str(cases[i].first_key), .tag = cases[i].first_tag, .value = gyre_str("v")};
+        struct gy_entry entry = {
+            .key = gyre_str(cases[i].first_key), .tag = cases[i].first_tag, .value = gyre_str("v")};
 
         disk_kit_writer_options(kit, &(struct disk_kit_table_options){.number = i}, &options);
         assert_int_equal(gy_table_writer_await_open(&options, &writer), GYRE_OK);
@@ -722,12 +756,15 @@ order_body(void *arg)
         assert_int_equal(gy_table_writer_await_add(writer, &entry), cases[i].status);
         assert_int_equal(gy_table_writer_await_finish(writer, &meta), cases[i].status);
         gy_table_writer_await_close(writer);
-        assert_int_equal(gy_sim_disk_file_size(kit->disk, options.number == 3 ? "/db/000003.sst" : "/db/000000.sst") > 0,
+        assert_int_equal(gy_sim_disk_file_size(kit->disk, options.number == 3
+                                                              ? "/db/000003.sst"
+                                                              : "/db/000000.sst") > 0,
                          options.number == 3);
     }
 }
 
-/* Goal:   entries out of order, twice the same, without key or of an unknown kind never become a table, and nothing of it
+/* Goal:   entries out of order, twice the same, without key or of an unknown kind never become a
+ * table, and nothing of it
  *         stays on the disk (T1, T3). */
 static void
 table_writer_refuses_entries_out_of_order(void **state)
@@ -770,15 +807,18 @@ fault_body(void *arg)
     }
     if (run->status == GYRE_OK) { /* the name is the caller's to sync */
         assert_int_equal(gy_dir_await_sync(&run->kit.loop, &run->kit.dir), GYRE_OK);
-        run->durable_when_ok = gy_sim_disk_is_durable(run->kit.disk, "/db/000005.sst", 0, meta.size);
+        run->durable_when_ok =
+            gy_sim_disk_is_durable(run->kit.disk, "/db/000005.sst", 0, meta.size);
         assert_int_equal(gy_sim_disk_file_size(run->kit.disk, "/db/000005.sst"), meta.size);
     }
     gy_table_writer_await_close(writer);
 }
 
-/* Goal:   when any I/O of the writer fails, it fails, with the status that fits, and the file is gone; when it succeeds,
+/* Goal:   when any I/O of the writer fails, it fails, with the status that fits, and the file is
+ * gone; when it succeeds,
  *         every byte is durable (T2, T3).
- * Method: EIO, ENOSPC and short transfers at the n-th operation of each kind, for all n until it goes through. */
+ * Method: EIO, ENOSPC and short transfers at the n-th operation of each kind, for all n until it
+ * goes through. */
 static void
 table_writer_fails_as_a_whole_when_any_io_fails(void **state)
 {
@@ -787,9 +827,9 @@ table_writer_fails_as_a_whole_when_any_io_fails(void **state)
         int os_errno;
         gyre_status status;
         uint64_t least; /* strikes that there must be */
-    } cases[] = {{GY_OP_OPEN, 5, GYRE_IO, 1},      {GY_OP_ALLOCATE, 28, GYRE_NO_SPACE, 1},
-                 {GY_OP_WRITE, 5, GYRE_IO, 4},     {GY_OP_WRITE, 28, GYRE_NO_SPACE, 4},
-                 {GY_OP_TRUNCATE, 5, GYRE_IO, 1},  {GY_OP_SYNC, 5, GYRE_IO, 1}};
+    } cases[] = {{GY_OP_OPEN, 5, GYRE_IO, 1},     {GY_OP_ALLOCATE, 28, GYRE_NO_SPACE, 1},
+                 {GY_OP_WRITE, 5, GYRE_IO, 4},    {GY_OP_WRITE, 28, GYRE_NO_SPACE, 4},
+                 {GY_OP_TRUNCATE, 5, GYRE_IO, 1}, {GY_OP_SYNC, 5, GYRE_IO, 1}};
     static struct fault_run run;
     (void)state;
 
@@ -839,7 +879,8 @@ memory_body(void *arg)
     struct gy_cursor *cursor = NULL;
 
     gy_in_coroutine();
-    disk_kit_writer_options(&run->kit, &(struct disk_kit_table_options){.number = 5, .compress = true}, &options);
+    disk_kit_writer_options(
+        &run->kit, &(struct disk_kit_table_options){.number = 5, .compress = true}, &options);
     run->status = gy_table_writer_await_open(&options, &writer);
     for (uint32_t i = 0; i < run->content.count && run->status == GYRE_OK; i++) {
         run->status = gy_table_writer_await_add(writer, &run->content.entries[i]);
@@ -875,8 +916,9 @@ memory_body(void *arg)
     gy_table_writer_await_close(writer == NULL ? NULL : writer);
 }
 
-/* Goal:   when any allocation fails, NO_MEMORY comes back (or it goes on with less), nothing is lost and no memory leaks.
- * Method: fail the n-th allocation of writing, walking and checking a table, for all n. */
+/* Goal:   when any allocation fails, NO_MEMORY comes back (or it goes on with less), nothing is
+ * lost and no memory leaks. Method: fail the n-th allocation of writing, walking and checking a
+ * table, for all n. */
 static void
 table_survives_any_allocation_that_fails(void **state)
 {
@@ -884,7 +926,10 @@ table_survives_any_allocation_that_fails(void **state)
     uint64_t failed = 0;
     (void)state;
 
-    content_make(&run.content, &(struct shape){.count = 300, .key_size = 16, .value_size = 200, .options = {.compress = true}});
+    content_make(&run.content, &(struct shape){.count = 300,
+                                               .key_size = 16,
+                                               .value_size = 200,
+                                               .options = {.compress = true}});
     for (uint64_t nth = 1;; nth++) {
         uint64_t before;
         bool struck;
@@ -893,7 +938,8 @@ table_survives_any_allocation_that_fails(void **state)
         before = run.kit.loop.heap.allocation_count;
         run.kit.loop.heap.fail_at = before + nth;
         /* The coroutine of the test itself may be what there is no memory for. */
-        if (gy_spawn(&run.kit.loop.sched, GY_CLASS_FOREGROUND, "test", memory_body, &run, NULL) == GYRE_OK) {
+        if (gy_spawn(&run.kit.loop.sched, GY_CLASS_FOREGROUND, "test", memory_body, &run, NULL) ==
+            GYRE_OK) {
             while (!gy_loop_is_idle(&run.kit.loop)) {
                 (void)gy_loop_turn(&run.kit.loop, true, GY_NEVER);
             }
@@ -927,8 +973,9 @@ await_get_one(struct lru_run *run, uint32_t table, uint32_t entry)
     struct gy_table_result result;
     const struct gyre_slice key = run->content.entries[entry].key;
 
-    assert_int_equal(gy_table_await_get(run->tables[table], key, gy_filter_hash(key), GY_SEQUENCE_MAX, GY_CACHE_NORMAL,
-                                        &result), GYRE_OK);
+    assert_int_equal(gy_table_await_get(run->tables[table], key, gy_filter_hash(key),
+                                        GY_SEQUENCE_MAX, GY_CACHE_NORMAL, &result),
+                     GYRE_OK);
     assert_true(result.found);
     assert_true(result.tag == run->content.entries[entry].tag);
     gy_cache_unpin(run->kit.cache, &result.pin);
@@ -943,7 +990,8 @@ reader_body(void *arg)
     gy_in_coroutine();
     gy_rng_init(&rng, ++run->done);
     for (uint32_t i = 0; i < 100; i++) {
-        await_get_one(run, (uint32_t)gy_rng_below(&rng, 8), (uint32_t)gy_rng_below(&rng, run->content.count));
+        await_get_one(run, (uint32_t)gy_rng_below(&rng, 8),
+                      (uint32_t)gy_rng_below(&rng, run->content.count));
     }
 }
 
@@ -955,11 +1003,14 @@ lru_body(void *arg)
     gy_in_coroutine();
     content_make(&run->content, &(struct shape){.count = 400, .key_size = 16, .value_size = 200});
     for (uint32_t i = 0; i < 8; i++) {
-        run->tables[i] = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = i + 1},
-                                              run->content.entries, run->content.count);
+        run->tables[i] =
+            disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = i + 1},
+                                 run->content.entries, run->content.count);
     }
     for (uint32_t i = 0; i < 20; i++) {
-        assert_int_equal(gy_spawn(&run->kit.loop.sched, GY_CLASS_FOREGROUND, "reader", reader_body, run, NULL), GYRE_OK);
+        assert_int_equal(
+            gy_spawn(&run->kit.loop.sched, GY_CLASS_FOREGROUND, "reader", reader_body, run, NULL),
+            GYRE_OK);
     }
 }
 
@@ -981,7 +1032,8 @@ lru_end(void *arg)
     content_free(&run->content);
 }
 
-/* Goal:   no more than open_max tables stay open while many readers use more of them, every answer is right, and removed
+/* Goal:   no more than open_max tables stay open while many readers use more of them, every answer
+ * is right, and removed
  *         tables hand over their numbers.
  * Method: 20 readers on 8 tables, at most 3 open. */
 static void
@@ -992,7 +1044,9 @@ table_set_closes_what_is_not_used(void **state)
 
     for (uint64_t seed = 0; seed < 5; seed++) {
         memset(&run, 0, sizeof(run));
-        disk_kit_make(&run.kit, &(struct disk_kit_config){.seed = seed, .open_max = 3, .chaos = true, .cache_size = 1 << 20});
+        disk_kit_make(&run.kit,
+                      &(struct disk_kit_config){
+                          .seed = seed, .open_max = 3, .chaos = true, .cache_size = 1 << 20});
         disk_kit_run(&run.kit, lru_body, &run);
         disk_kit_run(&run.kit, lru_end, &run);
         disk_kit_free(&run.kit);
@@ -1016,10 +1070,13 @@ close_body(void *arg)
 
     gy_in_coroutine();
     content_make(&run->content, &(struct shape){.count = 3000, .key_size = 16, .value_size = 1000});
-    table = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = 9}, run->content.entries, 3000);
+    table = disk_kit_await_table(&run->kit, &(struct disk_kit_table_options){.number = 9},
+                                 run->content.entries, 3000);
     for (uint32_t round = 0; round < 6; round++) {
-        assert_int_equal(gy_table_cursor_make(table, round % 2 == 0 ? GY_CURSOR_COMPACT : GY_CURSOR_USER, GY_CACHE_NORMAL,
-                                              round % 2 == 0 ? 0 : 65536, &cursor), GYRE_OK);
+        assert_int_equal(gy_table_cursor_make(table,
+                                              round % 2 == 0 ? GY_CURSOR_COMPACT : GY_CURSOR_USER,
+                                              GY_CACHE_NORMAL, round % 2 == 0 ? 0 : 65536, &cursor),
+                         GYRE_OK);
         gy_cursor_await_first(cursor);
         for (uint32_t i = 0; i < run->steps * round; i++) {
             gy_cursor_await_next(cursor);
@@ -1032,9 +1089,11 @@ close_body(void *arg)
     content_free(&run->content);
 }
 
-/* Goal:   a cursor may be closed, and its table dropped, while reads ahead are in flight: their buffers, the file and the
+/* Goal:   a cursor may be closed, and its table dropped, while reads ahead are in flight: their
+ * buffers, the file and the
  *         table live until they have come back, and then everything is given back (O6).
- * Method: close after 0 to some hundred steps; the simulator complains of buffers that are touched, of slots closed under a
+ * Method: close after 0 to some hundred steps; the simulator complains of buffers that are touched,
+ * of slots closed under a
  *         request, and of leaks. The reads must really have been in flight. */
 static void
 table_cursor_can_be_closed_with_reads_in_flight(void **state)
