@@ -12,18 +12,18 @@
 
 #include "tests/support/sim_run.h"
 
-static const struct sim_effort SAMPLED = {.point_ppm = 40000,
-                                          .point_deep_ppm = 4000,
+static const struct sim_effort SAMPLED = {.point_ppm = 8000,
+                                          .point_deep_ppm = 2000,
                                           .depth_max = 3,
                                           .random_draws = 2,
                                           .commits = 24,
                                           .sessions = 3};
 /* Few commits, every event: most crash bugs need little work and an unlucky moment. */
 static const struct sim_effort SHORT_AND_WHOLE = {.point_ppm = 1000000,
-                                                  .point_deep_ppm = 4000,
+                                                  .point_deep_ppm = 1000,
                                                   .depth_max = 2,
                                                   .random_draws = 1,
-                                                  .commits = 6,
+                                                  .commits = 4,
                                                   .sessions = 1};
 static const struct sim_effort EXHAUSTIVE = {.point_ppm = 1000000,
                                              .point_deep_ppm = 20000,
@@ -79,7 +79,8 @@ main(int argc, char **argv)
         SIM_lost_some_buffered, SIM_kept_more_than_durable, SIM_tail_was_dropped,
         SIM_read_only_open,     SIM_log_switched,          SIM_log_slot_reused,
         SIM_flushed,            SIM_compacted,             SIM_large_commit,
-        SIM_snapshot_over_flush, SIM_no_staging,           SIM_no_log};
+        SIM_snapshot_over_flush, SIM_staged_was_replayed,  SIM_no_staging,
+        SIM_no_log};
     uint64_t first = 1;
     uint64_t count = 0;
     bool exhaust = false;

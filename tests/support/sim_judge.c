@@ -163,6 +163,9 @@ note_recovery(const struct sim_run *run, uint64_t sequence)
     if (sequence > run->durable) {
         sim_reached(SIM_kept_more_than_durable);
     }
+    if (run->buffered > run->durable && run->knobs.disk.stage_bytes_max == 0) {
+        sim_reached(SIM_staged_was_replayed); /* killed: some of what was answered lay in staging */
+    }
     if (counters->tail_dropped_bytes > 0) {
         sim_reached(SIM_tail_was_dropped);
     }
