@@ -180,6 +180,9 @@ entry_fault(const struct gy_check_run *run, const struct gy_entry *entry,
 static bool
 take_entry(struct gy_check_run *run, const struct gy_entry *entry)
 {
+    if (run->last_size == 0) {
+        run->first_differs = gy_key_compare(entry->key, run->table->meta.smallest) != 0;
+    }
     run->check->entry_count++;
     run->delete_count += gy_tag_kind(entry->tag) == GY_KIND_DELETE;
     run->content_hash += gy_entry_hash(entry);
@@ -335,9 +338,10 @@ check_totals(struct gy_check_run *run)
     } else if (run->content_hash != footer->content_hash) {
         gy_check_damage_at(run, GY_NO_OFFSET, "the content differs from the hash in the footer");
     } else if (meta->largest.size != 0 && /* else salvage does not know it yet */
-               gy_key_compare(gyre_slice(run->keys[2], run->last_size), meta->largest) != 0) {
+               (run->first_differs ||
+                gy_key_compare(gyre_slice(run->keys[2], run->last_size), meta->largest) != 0)) {
         gy_check_damage_at(run, GY_NO_OFFSET,
-                           "the largest key is not the one that the manifest names");
+                           "the first or last key is not the one that the manifest names");
     }
 }
 

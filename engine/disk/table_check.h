@@ -25,6 +25,7 @@ struct gy_check_run {
     uint8_t *keys[3];   /* GY_KEY_SIZE_MAX each: of the entry, the separator, the entry before */
     uint32_t last_size; /* of keys[2], 0: there was none */
     uint64_t last_tag;
+    bool first_differs; /* the first entry's key is not the manifest's smallest */
     uint64_t content_hash;
     uint64_t delete_count;
     uint64_t partition_count;
