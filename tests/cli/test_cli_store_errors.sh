@@ -20,6 +20,17 @@ exits 4 "$gyre" put other k v
 exits 4 "$gyre" put other/readme k v
 [ "$(cat other/readme)" = hello ] || fail "put writes over a file"
 
+# a newer version has written a file: told from damage, file and offset named, nothing touched
+"$gyre" put newer k v
+for place in CURRENT:18 MANIFEST-000001:18 wal-000.log:18 wal-000.log:4114; do
+    rm -rf changed
+    cp -a newer changed
+    printf '\x02' | dd of="changed/${place%:*}" bs=1 seek="${place#*:}" conv=notrunc status=none
+    exits 4 "$gyre" get changed k
+    grep -Eq 'newer version|this version cannot' err || fail "$place: $(cat err)"
+    says "${place%:*} at "
+done
+
 # as an ordinary user, without permission
 "$gyre" put mine k v
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null && id nobody >/dev/null 2>&1; then

@@ -116,8 +116,8 @@ take_line(void *arg, enum gyre_log_level level, const char *text)
     (void)snprintf(log->text, sizeof(log->text), "%s", text);
 }
 
-/* Goal:   the callback gets whole lines with their level and the user's pointer; here: that io_uring
- *         is not used and why. */
+/* Goal:   the callback gets whole lines with their level and the user's pointer; here: that
+ *         io_uring is not used and why. */
 static void
 log_callback_is_told_why_io_uring_is_not_used(void **state)
 {
