@@ -1,8 +1,9 @@
-/* open.c - opening a store: lock, manifest, logs, a new manifest and a new log, background. Creating one is the same with nothing
- * to recover.
+/* open.c - opening a store: lock, manifest, logs, a new manifest and a new log, background.
+ * Creating one is the same with nothing to recover.
  *
- * A store exists once CURRENT does. Everything that creation makes before is recognised as half-made and made again; logs are made
- * after, so a directory with logs or tables but no CURRENT has lost it.
+ * A store exists once CURRENT does. Everything that creation makes before is recognised as
+ * half-made and made again; logs are made after, so a directory with logs or tables but no CURRENT
+ * has lost it.
  */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
@@ -16,7 +17,9 @@
 
 #include "io/base/ban.h"
 
-#define NUMBERS_AHEAD 16u /* a snapshot calls so many numbers used up, so that what a crash left half-made is never met again */
+/* a snapshot calls so many numbers used up, so that what a crash left half-made is never met
+ * again */
+#define NUMBERS_AHEAD 16u
 
 struct open_call {
     gyre_loop *loop;
@@ -32,18 +35,18 @@ static void
 write_snapshot(void *arg, struct gy_writer *writer)
 {
     gyre_db *db = arg;
-    struct gy_store_edits state = {
-        .store_id = db->store_id,
-        .features_compatible = db->features_compatible,
-        .next_file_number = db->next_file_number + NUMBERS_AHEAD,
-        .last_sequence = gy_max_u64(db->flushed_sequence, gy_db_visible(db)),
-        .flushed_sequence = db->flushed_sequence,
-        .log_min = db->log_min,
-        .logs = db->wal.logs,
-        .log_count = db->wal.log_count,
-        .stage_id = {db->stage_id[0], db->stage_id[1]},
-        .boot_id = {db->boot_id[0], db->boot_id[1]},
-        .version = db->view->version};
+    struct gy_store_edits state = {.store_id = db->store_id,
+                                   .features_compatible = db->features_compatible,
+                                   .next_file_number = db->next_file_number + NUMBERS_AHEAD,
+                                   .last_sequence =
+                                       gy_max_u64(db->flushed_sequence, gy_db_visible(db)),
+                                   .flushed_sequence = db->flushed_sequence,
+                                   .log_min = db->log_min,
+                                   .logs = db->wal.logs,
+                                   .log_count = db->wal.log_count,
+                                   .stage_id = {db->stage_id[0], db->stage_id[1]},
+                                   .boot_id = {db->boot_id[0], db->boot_id[1]},
+                                   .version = db->view->version};
 
     gy_store_edits_write(&state, writer);
 }
@@ -75,10 +78,9 @@ await_sync_parent(gyre_db *db)
 static GY_SUSPENDS gyre_status
 await_lock(gyre_db *db)
 {
-    const uint32_t flags =
-        GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
-    gyre_status status = gy_file_await_open(&db->loop->io, &db->dir, GY_NAME_LOCK, flags,
-                                            GY_IO_META, &db->lock);
+    const uint32_t flags = GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
+    gyre_status status =
+        gy_file_await_open(&db->loop->io, &db->dir, GY_NAME_LOCK, flags, GY_IO_META, &db->lock);
 
     if (status == GYRE_NOT_FOUND && db->read_only) {
         return GYRE_OK; /* a copy without it, or no store: the manifest tells */
@@ -116,8 +118,7 @@ await_create(gyre_db *db, struct gy_recovery *recovery)
 {
     struct gy_heap *heap = &db->loop->io.heap;
     struct gy_version *version = gy_version_make_empty(heap);
-    struct gy_memtable *active =
-        gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
+    struct gy_memtable *active = gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
 
     if (version != NULL && active != NULL) {
         db->view = gy_view_make(heap, active, NULL, 0, version);
@@ -153,22 +154,22 @@ await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing
     }
     db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
     db->counters.recovered_records = 0;
-    return gy_listing_check_tables(db, listing);
+    status = gy_listing_check_tables(db, listing);
+    return status != GYRE_OK ? status : gy_recover_await_check_slots(db, recovery);
 }
 
 static void
 wal_config(gyre_db *db, struct gy_wal_config *ret_config)
 {
-    *ret_config = (struct gy_wal_config){
-        .loop = &db->loop->io,
-        .dir = &db->dir,
-        .manifest = &db->manifest,
-        .store_id = db->store_id,
-        .next_file_number = &db->next_file_number,
-        .slot_size = db->options.wal_slot_size,
-        .slot_count_max = db->options.wal_slot_count_max,
-        .buffer_size = db->options.wal_buffer_size,
-        .linger_ns = db->options.wal_linger_ms * GY_NS_PER_MS};
+    *ret_config = (struct gy_wal_config){.loop = &db->loop->io,
+                                         .dir = &db->dir,
+                                         .manifest = &db->manifest,
+                                         .store_id = db->store_id,
+                                         .next_file_number = &db->next_file_number,
+                                         .slot_size = db->options.wal_slot_size,
+                                         .slot_count_max = db->options.wal_slot_count_max,
+                                         .buffer_size = db->options.wal_buffer_size,
+                                         .linger_ns = db->options.wal_linger_ms * GY_NS_PER_MS};
 }
 
 /* Logs whose commits are all in tables: the manifest says so before their slots are used again. */
@@ -236,13 +237,15 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
     gy_wal_stage_id(&db->wal, db->stage_id, db->boot_id);
     gy_wal_release(&db->wal, db->log_min);
     if (!db->wal.has_stage) {
-        gy_loop_log(db->loop, GYRE_LOG_WARNING,
-                    "no staging memory (/dev/shm): BUFFERED writes are answered after the log write");
+        gy_loop_log(
+            db->loop, GYRE_LOG_WARNING,
+            "no staging memory (/dev/shm): BUFFERED writes are answered after the log write");
     }
     return GYRE_OK;
 }
 
-/* N5: a new manifest; on a full disk the old one, where numbers are called used up as a snapshot would do it. */
+/* N5: a new manifest; on a full disk the old one, where numbers are called used up as a snapshot
+ * would do it. */
 static GY_SUSPENDS gyre_status
 await_own_manifest(gyre_db *db, const struct gy_recovery *recovery)
 {
@@ -304,7 +307,8 @@ await_open_all(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *lis
         status = gy_listing_await_read(db, recovery, listing);
     }
     if (status == GYRE_OK && !listing->has_current) {
-        status = judge_missing(db, listing); /* before the LOCK file is made in a foreign directory */
+        /* before the LOCK file is made in a foreign directory */
+        status = judge_missing(db, listing);
     }
     if (status == GYRE_OK) {
         status = await_lock(db);
@@ -385,12 +389,12 @@ make_handle(gyre_loop *loop, const char *path, const struct gy_db_options *optio
     db->dir = (struct gy_file)GY_FILE_CLOSED;
     db->lock = (struct gy_file)GY_FILE_CLOSED;
     db->manifest.file = (struct gy_file)GY_FILE_CLOSED;
-    db->compact_options = (struct gy_compact_options){
-        .level0_tables = options->level0_tables,
-        .level_ratio = options->level_ratio,
-        .base_bytes_min = options->level0_tables * options->memtable_size,
-        .table_size = options->table_size,
-        .job_bytes_max = 25 * options->table_size};
+    db->compact_options = (struct gy_compact_options){.level0_tables = options->level0_tables,
+                                                      .level_ratio = options->level_ratio,
+                                                      .base_bytes_min = options->level0_tables *
+                                                                        options->memtable_size,
+                                                      .table_size = options->table_size,
+                                                      .job_bytes_max = 25 * options->table_size};
     gy_list_init(&db->snapshots);
     gy_list_init(&db->iterators);
     gy_waitq_init(&db->room);

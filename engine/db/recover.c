@@ -1,8 +1,9 @@
-/* recover.c - from the files of a store to its state: the manifest gives tables and logs, the logs and the staging memory of a killed
- * process give the memtable.
+/* recover.c - from the files of a store to its state: the manifest gives tables and logs, the logs
+ * and the staging memory of a killed process give the memtable.
  *
- * Only the logs that the manifest names are read (never what the directory lists), each must be there, and each but the last must
- * end exactly where its successor says. Commits that tables hold already are skipped.
+ * Only the logs that the manifest names are read (never what the directory lists), each must be
+ * there, and each but the last must end exactly where its successor says. Commits that tables hold
+ * already are skipped.
  */
 #include "engine/codec/coding.h"
 #include "engine/db/background.h"
@@ -111,7 +112,8 @@ apply_add_log(gyre_db *db, struct gy_recovery *recovery, uint64_t number, uint32
     recovery->logs[count] = (struct gy_wal_log){
         .number = number, .slot = slot, .sequence_first = UINT64_MAX}; /* until it is read */
     recovery->log_count++;
-    db->next_file_number = gy_max_u64(db->next_file_number, number + 1); /* never given to another log */
+    /* never given to another log */
+    db->next_file_number = gy_max_u64(db->next_file_number, number + 1);
     return GYRE_OK;
 }
 
@@ -124,8 +126,7 @@ gy_recovery_drop_logs(struct gy_recovery *recovery, uint64_t log_min)
         drop++;
     }
     recovery->log_count -= drop;
-    memmove(recovery->logs, recovery->logs + drop,
-            recovery->log_count * sizeof(recovery->logs[0]));
+    memmove(recovery->logs, recovery->logs + drop, recovery->log_count * sizeof(recovery->logs[0]));
 }
 
 static gyre_status
@@ -174,8 +175,7 @@ make_version(gyre_db *db, struct gy_recovery *recovery)
                                              .added_count = recovery->table_count};
     struct gy_version *empty = gy_version_make_empty(heap);
     struct gy_version *version = NULL;
-    struct gy_memtable *active =
-        gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
+    struct gy_memtable *active = gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
     gyre_status status = GYRE_NO_MEMORY;
 
     if (empty != NULL && active != NULL) {
@@ -201,10 +201,11 @@ GY_SUSPENDS gyre_status
 gy_recover_await_manifest(gyre_db *db, struct gy_recovery *recovery)
 {
     struct apply_context context = {.db = db, .recovery = recovery};
-    gyre_status status = gy_manifest_await_load(&db->loop->io, &db->dir, apply_edit, &context,
-                                                &recovery->manifest);
+    gyre_status status =
+        gy_manifest_await_load(&db->loop->io, &db->dir, apply_edit, &context, &recovery->manifest);
 
-    if (status == GYRE_OK && (!recovery->store_seen || db->store_id != recovery->manifest.store_id)) {
+    if (status == GYRE_OK &&
+        (!recovery->store_seen || db->store_id != recovery->manifest.store_id)) {
         status = gy_loop_fail(db->loop, GYRE_CORRUPT, "CURRENT and manifest are of two stores");
     }
     if (status == GYRE_OK) {
@@ -268,11 +269,12 @@ await_open_log(gyre_db *db, const struct gy_wal_log *log, struct gy_file *ret_fi
     status = gy_file_await_open(&db->loop->io, &db->dir, name, db->read_only ? 0 : GY_OPEN_WRITE,
                                 GY_IO_META, ret_file);
     if (status == GYRE_OK && !db->read_only) {
-        status = gy_file_await_sync(&db->loop->io, ret_file, GY_IO_META); /* what is read is durable */
+        /* what is read is durable */
+        status = gy_file_await_sync(&db->loop->io, ret_file, GY_IO_META);
     }
     if (status == GYRE_OK) {
-        status = gy_wal_await_read_start(&db->loop->io, ret_file, db->store_id, log->number,
-                                         ret_start);
+        status =
+            gy_wal_await_read_start(&db->loop->io, ret_file, db->store_id, log->number, ret_start);
     }
     if (status == GYRE_NOT_FOUND) {
         (void)gy_file_await_close(&db->loop->io, ret_file);
@@ -314,7 +316,8 @@ await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader
     if (status == GYRE_OK) {
         log->sequence_first = start.sequence_first;
         if (!db->read_only) {
-            db->wal.logs[index].sequence_first = start.sequence_first; /* a flush meanwhile goes by it */
+            /* a flush meanwhile goes by it */
+            db->wal.logs[index].sequence_first = start.sequence_first;
         }
         status = gy_wal_await_read(reader, &file, log->number, end, &result);
     }
@@ -358,8 +361,9 @@ is_named(const struct gy_recovery *recovery, uint64_t number)
     return false;
 }
 
-/* N4: a log that is not needed any more has a number below log_min; one that was just being started holds no commit of its
- * own. Any other that the manifest does not name was named by a part of the manifest that is gone. */
+/* N4: a log that is not needed any more has a number below log_min; one that was just being started
+ * holds no commit of its own. Any other that the manifest does not name was named by a part of the
+ * manifest that is gone. */
 static GY_SUSPENDS gyre_status
 await_check_slot(gyre_db *db, const struct gy_recovery *recovery, struct gy_wal_reader *reader,
                  uint32_t slot)
@@ -380,22 +384,25 @@ await_check_slot(gyre_db *db, const struct gy_recovery *recovery, struct gy_wal_
     }
     (void)gy_file_await_close(&db->loop->io, &file); /* it was only read */
     if (was_used) {
-        return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, 0, 0,
-                          "the end of the manifest is damaged: it does not name log %llu, which was "
-                          "in use; run 'gyre salvage'",
-                          (unsigned long long)start.number);
+        return gy_fail_at(
+            &db->loop->io.sched, GYRE_CORRUPT, name, 0, 0,
+            "the end of the manifest is damaged: it does not name log %llu, which was "
+            "in use; run 'gyre salvage'",
+            (unsigned long long)start.number);
     }
     return status == GYRE_NOT_FOUND || status == GYRE_UNSUPPORTED ? GYRE_OK : status;
 }
 
-static GY_SUSPENDS gyre_status
-await_check_slots(gyre_db *db, const struct gy_recovery *recovery, struct gy_wal_reader *reader)
+GY_SUSPENDS gyre_status
+gy_recover_await_check_slots(gyre_db *db, const struct gy_recovery *recovery)
 {
+    struct gy_wal_reader reader = {
+        .loop = &db->loop->io, .dir = &db->dir, .store_id = db->store_id};
     gyre_status status = GYRE_OK;
 
     for (uint32_t slot = 0; status == GYRE_OK && slot < GY_WAL_SLOT_MAX; slot++) {
         if (recovery->slot_exists[slot]) {
-            status = await_check_slot(db, recovery, reader, slot);
+            status = await_check_slot(db, recovery, &reader, slot);
         }
     }
     return status;
@@ -422,7 +429,8 @@ payload_operations(struct gyre_slice payload)
     return total;
 }
 
-/* Remember what has to be written to the new log; a large commit is copied, its parts may lie in an old log. */
+/* Remember what has to be written to the new log; a large commit is copied, its parts may lie in an
+ * old log. */
 static gyre_status
 note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reader *reader,
             const struct gy_staged_group *group, uint32_t record_count, uint64_t sequence_last)
@@ -458,12 +466,13 @@ replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *re
     gyre_status status;
 
     if (group->sequence_first < reader->sequence_next &&
-        (is_part || group->sequence_first + payload_operations(group->payload) <=
-                        reader->sequence_next)) {
+        (is_part ||
+         group->sequence_first + payload_operations(group->payload) <= reader->sequence_next)) {
         return GYRE_OK; /* it had reached the log */
     }
     status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
-                                   group->part_offset, group->sequence_first, &record_count, &sequence_last);
+                                   group->part_offset, group->sequence_first, &record_count,
+                                   &sequence_last);
     if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
         status = note_staged(db, recovery, reader, group, record_count, sequence_last);
     }
@@ -508,9 +517,11 @@ await_replay_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_read
     if (groups == NULL) {
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover staged commits");
     }
-    status = gy_stage_read(recovery->stage.base, recovery->stage.size, db->store_id, groups, &count);
+    status =
+        gy_stage_read(recovery->stage.base, recovery->stage.size, db->store_id, groups, &count);
     if (status != GYRE_OK) {
-        status = gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
+        status =
+            gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
     }
     for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
         status = replay_group(db, recovery, reader, &groups[i]);
@@ -531,7 +542,6 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
     gyre_status status = GYRE_OK;
 
     recovery->clean = true; /* without any log there is nothing to lose */
-    status = await_check_slots(db, recovery, &reader);
     for (uint32_t i = 0; status == GYRE_OK && i < recovery->log_count; i++) {
         uint64_t end = GY_LOG_LAST;
 

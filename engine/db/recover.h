@@ -29,10 +29,14 @@ void gy_recovery_drop_logs(struct gy_recovery *recovery, uint64_t log_min);
 /* manifest -> version and list of logs. NOT_FOUND: no CURRENT. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
                                                                  struct gy_recovery *recovery);
-/* logs and staging -> memtables. For a store that will be written to: what is accepted is durable afterwards, except what
- * is in recovery->staged. */
+/* Does a log that was in use go unnamed by the manifest? CORRUPT. Before anything is written. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_recover_await_check_slots(gyre_db *db, const struct gy_recovery *recovery);
+/* logs and staging -> memtables. For a store that will be written to: what is accepted is durable
+ * afterwards, except what is in recovery->staged. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_logs(gyre_db *db,
                                                              struct gy_recovery *recovery);
-GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage);
+GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery,
+                                       bool unlink_stage);
 
 #endif
