@@ -1,7 +1,8 @@
-/* checkpoint.c - a second store with the same content: hard links to the tables of one version, and a manifest of its own.
+/* checkpoint.c - a second store with the same content: hard links to the tables of one version, and
+ * a manifest of its own.
  *
- * The new store has an id of its own, so that its logs can never be taken for the source's. Tables stay valid: their checksums
- * are seeded with the file's id, which the manifest entry carries.
+ * The new store has an id of its own, so that its logs can never be taken for the source's. Tables
+ * stay valid: their checksums are seeded with the file's id, which the manifest entry carries.
  */
 #include "engine/db/background.h"
 #include "engine/db/new_store.h"

@@ -1,6 +1,8 @@
-/* destroy.c - removing a store: its own files by their names, then the directory where that leaves it empty.
+/* destroy.c - removing a store: its own files by their names, then the directory where that leaves
+ * it empty.
  *
- * CURRENT goes first and durably, so that what a crash leaves half-removed is never opened as a store.
+ * CURRENT goes first and durably, so that what a crash leaves half-removed is never opened as a
+ * store.
  */
 #include "engine/db/new_store.h"
 #include "engine/disk/names.h"

@@ -1,4 +1,5 @@
-/* maintain.c - flush, wait_idle, compact_range, approximate_size: what a user may ask of the background, and wait for. */
+/* maintain.c - flush, wait_idle, compact_range, approximate_size: what a user may ask of the
+ * background, and wait for. */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
@@ -123,10 +124,11 @@ struct range_call {
     struct gyre_slice to;
     gyre_progress_fn progress;
     void *progress_arg;
-    uint64_t number_limit;  /* tables of level 0 with a lower number were there when it began */
-    uint64_t done;          /* bytes */
+    uint64_t number_limit; /* tables of level 0 with a lower number were there when it began */
+    uint64_t done;         /* bytes */
     uint64_t total;
-    uint8_t *key;           /* GYRE_KEY_SIZE_MAX + 1 bytes: where the rewriting of the bottom goes on */
+    /* GYRE_KEY_SIZE_MAX + 1 bytes: where the rewriting of the bottom goes on */
+    uint8_t *key;
     gyre_status status;
 };
 
@@ -342,7 +344,8 @@ struct size_call {
 
 /* Bytes of the table below `key` (data NULL: 0 or all of it). */
 static GY_SUSPENDS gyre_status
-await_offset(struct gy_table *table, struct gyre_slice key, uint64_t otherwise, uint64_t *ret_offset)
+await_offset(struct gy_table *table, struct gyre_slice key, uint64_t otherwise,
+             uint64_t *ret_offset)
 {
     if (key.data == NULL || gy_key_compare(key, table->meta.smallest) <= 0) {
         *ret_offset = key.data == NULL ? otherwise : 0;
@@ -384,7 +387,8 @@ size_run(void *arg)
 }
 
 gyre_status
-gyre_approximate_size(gyre_db *db, struct gyre_slice from, struct gyre_slice to, uint64_t *ret_bytes)
+gyre_approximate_size(gyre_db *db, struct gyre_slice from, struct gyre_slice to,
+                      uint64_t *ret_bytes)
 {
     struct size_call call = {.db = db, .from = from, .to = to};
     gyre_status status = gy_db_check(db);

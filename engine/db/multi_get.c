@@ -1,5 +1,5 @@
-/* multi_get.c - many keys at one moment: what is in memory is answered at once, the rest is read by a few coroutines that share
- * the list, so that their reads are in flight together.
+/* multi_get.c - many keys at one moment: what is in memory is answered at once, the rest is read by
+ * a few coroutines that share the list, so that their reads are in flight together.
  *
  * The caller is one of the workers: where no coroutine can be had, it works alone.
  */
@@ -22,11 +22,11 @@ struct multi_call {
     const struct gyre_slice *keys;
     struct gyre_value *values;
     gyre_status *statuses;
-    size_t next;               /* keys below it are taken */
-    uint32_t workers;          /* coroutines besides the caller that have not ended */
+    size_t next;      /* keys below it are taken */
+    uint32_t workers; /* coroutines besides the caller that have not ended */
     struct gy_waitq ended;
-    gyre_status fatal;         /* what ends the whole call */
-    struct gyre_error error;   /* the first failure's text, of `fatal` or of a key */
+    gyre_status fatal;       /* what ends the whole call */
+    struct gyre_error error; /* the first failure's text, of `fatal` or of a key */
 };
 
 static bool
@@ -47,8 +47,8 @@ note(struct multi_call *call, size_t i, gyre_status status)
         db->counters.user_bytes_read += call->values[i].size;
         return;
     }
-    if (status != GYRE_NOT_FOUND && (call->error.status == GYRE_OK ||
-                                     (!is_of_key(status) && call->fatal == GYRE_OK))) {
+    if (status != GYRE_NOT_FOUND &&
+        (call->error.status == GYRE_OK || (!is_of_key(status) && call->fatal == GYRE_OK))) {
         call->error = *gy_sched_error(&db->loop->io.sched);
     }
     if (!is_of_key(status) && call->fatal == GYRE_OK) {
@@ -135,7 +135,8 @@ multi_run(void *arg)
     gy_db_enter(db);
     call->view = db->view;
     gy_view_ref(call->view);
-    if (call->moment.sequence == GY_SEQUENCE_LATEST) { /* with the view: compaction may drop what is older */
+    /* with the view: compaction may drop what is older */
+    if (call->moment.sequence == GY_SEQUENCE_LATEST) {
         call->moment.sequence = gy_db_visible(db);
     }
     await_all(call);

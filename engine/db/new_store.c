@@ -27,7 +27,8 @@ gy_path_split(gyre_loop *loop, const char *path, struct gy_path *ret_path)
     }
     memset(ret_path, 0, sizeof(*ret_path));
     if (size >= GYRE_PATH_SIZE_MAX || size == start || size - start >= GY_PATH_COMPONENT_MAX) {
-        return gy_loop_fail(loop, GYRE_INVALID, "a path of 1 to %u bytes that ends in a name is needed",
+        return gy_loop_fail(loop, GYRE_INVALID,
+                            "a path of 1 to %u bytes that ends in a name is needed",
                             GYRE_PATH_SIZE_MAX - 1);
     }
     memcpy(ret_path->name, path + start, size - start);
@@ -54,7 +55,8 @@ gy_store_await_lock(gyre_loop *loop, const struct gy_file *lock, bool shared)
 {
     gyre_status status = gy_file_await_lock(&loop->io, lock, shared);
 
-    for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS; waited += LOCK_STEP_NS) {
+    for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS;
+         waited += LOCK_STEP_NS) {
         gy_await_sleep(&loop->io.sched, LOCK_STEP_NS);
         status = gy_file_await_lock(&loop->io, lock, shared);
     }
@@ -100,7 +102,8 @@ gy_store_await_remove_files(gyre_loop *loop, const struct gy_file *dir, uint64_t
     if (removal == NULL) {
         return gy_loop_fail(loop, GYRE_NO_MEMORY, "no memory to list the directory");
     }
-    while (status == GYRE_OK && more) { /* until a listing shows none: no list of all names is needed */
+    /* until a listing shows none: no list of all names is needed */
+    while (status == GYRE_OK && more) {
         removal->count = 0;
         removal->has_lock = false;
         status = gy_dir_await_list(io, dir, note_name, removal);
@@ -126,8 +129,8 @@ await_absent(struct gy_new_store *store)
 {
     struct gy_loop *io = &store->loop->io;
     struct gy_file file = GY_FILE_CLOSED;
-    gyre_status status = gy_file_await_open(io, &store->parent, store->path->name, GY_OPEN_DIRECTORY,
-                                            GY_IO_META, &file);
+    gyre_status status = gy_file_await_open(io, &store->parent, store->path->name,
+                                            GY_OPEN_DIRECTORY, GY_IO_META, &file);
 
     if (status == GYRE_NOT_FOUND) {
         return GYRE_OK;
@@ -168,8 +171,8 @@ gy_new_store_await_begin(gyre_loop *loop, const char *path, struct gy_new_store 
     struct gy_loop *io = &loop->io;
     gyre_status status;
 
-    *ret_store = (struct gy_new_store){
-        .loop = loop, .parent = GY_FILE_CLOSED, .dir = GY_FILE_CLOSED};
+    *ret_store =
+        (struct gy_new_store){.loop = loop, .parent = GY_FILE_CLOSED, .dir = GY_FILE_CLOSED};
     ret_store->path = gy_heap_alloc(&io->heap, sizeof(*ret_store->path), GY_MEM_CALL);
     if (ret_store->path == NULL) {
         return gy_loop_fail(loop, GYRE_NO_MEMORY, "no memory to make a store");
@@ -206,7 +209,8 @@ GY_SUSPENDS gyre_status
 gy_new_store_await_finish(struct gy_new_store *store, struct gy_store_edits *state)
 {
     struct gy_loop *io = &store->loop->io;
-    gyre_status status = gy_dir_await_sync(io, &store->dir); /* tables before the manifest names them */
+    /* tables before the manifest names them */
+    gyre_status status = gy_dir_await_sync(io, &store->dir);
 
     if (status == GYRE_OK) {
         status = await_manifest(store, state); /* syncs the directory for CURRENT */

@@ -1,4 +1,5 @@
-/* salvage.c - the call, the merge of all that was found, and the new store; rules Z1..Z4 in salvage.h. */
+/* salvage.c - the call, the merge of all that was found, and the new store; rules Z1..Z4 in
+ * salvage.h. */
 #include "engine/db/salvage.h"
 
 #include "engine/disk/names.h"
@@ -50,7 +51,8 @@ gy_salvage_progress(struct gy_salvage *s, uint64_t bytes)
 gyre_status
 gy_salvage_no_memory(struct gy_salvage *s)
 {
-    return gy_loop_fail(s->loop, GYRE_NO_MEMORY, "no memory to salvage a store; raise memory_limit");
+    return gy_loop_fail(s->loop, GYRE_NO_MEMORY,
+                        "no memory to salvage a store; raise memory_limit");
 }
 
 /* ---- Lists ---- */
@@ -61,8 +63,8 @@ gy_salvage_push_number(struct gy_salvage *s, uint64_t **array, uint32_t *count, 
 {
     if (*count == *capacity) {
         const uint32_t next = *capacity * 2 + 16;
-        uint64_t *grown = gy_heap_realloc(&s->loop->io.heap, *array, next * sizeof(**array),
-                                          GY_MEM_CALL);
+        uint64_t *grown =
+            gy_heap_realloc(&s->loop->io.heap, *array, next * sizeof(**array), GY_MEM_CALL);
 
         if (grown == NULL) {
             return false;
@@ -80,8 +82,8 @@ gy_salvage_push_table(struct gy_salvage *s, struct gy_table ***array, uint32_t *
 {
     if (*count == *capacity) {
         const uint32_t next = *capacity * 2 + 16;
-        struct gy_table **grown = gy_heap_realloc(&s->loop->io.heap, *array,
-                                                  next * sizeof(**array), GY_MEM_CALL);
+        struct gy_table **grown =
+            gy_heap_realloc(&s->loop->io.heap, *array, next * sizeof(**array), GY_MEM_CALL);
 
         if (grown == NULL) {
             return false;
@@ -96,8 +98,8 @@ gy_salvage_push_table(struct gy_salvage *s, struct gy_table ***array, uint32_t *
 /* ---- Tables of the target ---- */
 
 GY_SUSPENDS gyre_status
-gy_salvage_await_writer(struct gy_salvage *s, uint32_t level, bool temporary, uint64_t size_expected,
-                        struct gy_table_writer **ret_writer)
+gy_salvage_await_writer(struct gy_salvage *s, uint32_t level, bool temporary,
+                        uint64_t size_expected, struct gy_table_writer **ret_writer)
 {
     struct gy_world *world = s->loop->io.world;
     const struct gy_db_options *o = &s->options;
@@ -279,9 +281,9 @@ struct merge {
     struct gy_salvage *s;
     struct gy_cursor *cursor;
     struct gy_table_writer *writer;
-    uint8_t *key;           /* the last user key; GYRE_KEY_SIZE_MAX bytes */
-    size_t key_size;        /* 0: none yet */
-    uint64_t bytes;         /* since the last report */
+    uint8_t *key;    /* the last user key; GYRE_KEY_SIZE_MAX bytes */
+    size_t key_size; /* 0: none yet */
+    uint64_t bytes;  /* since the last report */
     uint32_t entries;
 };
 
@@ -311,8 +313,8 @@ await_newest(struct merge *merge, const struct gy_entry *entry)
         return GYRE_OK;
     }
     if (merge->writer == NULL) {
-        status = gy_salvage_await_writer(s, LEVEL_OUTPUT, false, s->options.table_size,
-                                         &merge->writer);
+        status =
+            gy_salvage_await_writer(s, LEVEL_OUTPUT, false, s->options.table_size, &merge->writer);
         if (status != GYRE_OK) {
             return status;
         }
@@ -441,7 +443,8 @@ await_salvage(struct gy_salvage *s)
     gy_table_set_init(&s->target_set, io, &s->loop->arena, s->loop->cache, &s->target.dir,
                       s->options.open_files_max);
     s->sets_ready = true;
-    gy_mutex_await_lock(&io->sched, &s->loop->compact_turn); /* it holds buffers as a compaction does */
+    /* it holds buffers as a compaction does */
+    gy_mutex_await_lock(&io->sched, &s->loop->compact_turn);
     status = gy_salvage_await_tables(s);
     if (status == GYRE_OK) {
         status = gy_salvage_await_logs(s);

@@ -1,12 +1,16 @@
 /* salvage.h - copying what can still be read of a store into a new one; private to salvage*.c.
  *
- *   Z1  The source is only read. The target is built beside its name and renamed at the end (new_store.h).
- *   Z2  Sources are tables, damaged ones copied block by block into temporary tables of the target, and the commits of the logs,
- *       as temporary tables too. They are merged; of each key the newest version stays, deleted keys and sequences go.
- *   Z3  Where the whole manifest can be read, and nothing shows that it has lost its end (a table of it that is gone, a log in
- *       use that it does not name), it says which tables and logs count, as for an open. Else every table and every log
- *       that is there counts: a key that was deleted may come back.
- *   Z4  Memory does not grow with the store: cursors go through the cache, and one table of each run is open at a time.
+ *   Z1  The source is only read. The target is built beside its name and renamed at the end
+ *       (new_store.h).
+ *   Z2  Sources are tables, damaged ones copied block by block into temporary tables of the target,
+ *       and the commits of the logs, as temporary tables too. They are merged; of each key the
+ *       newest version stays, deleted keys and sequences go.
+ *   Z3  Where the whole manifest can be read, and nothing shows that it has lost its end (a table
+ *       of it that is gone, a log in use that it does not name), it says which tables and logs
+ *       count, as for an open. Else every table and every log that is there counts: a key that was
+ *       deleted may come back.
+ *   Z4  Memory does not grow with the store: cursors go through the cache, and one table of each
+ *       run is open at a time.
  */
 #ifndef GY_SALVAGE_H
 #define GY_SALVAGE_H
@@ -87,7 +91,8 @@ bool gy_salvage_push_table(struct gy_salvage *s, struct gy_table ***array, uint3
                            uint32_t *capacity, struct gy_table *table);
 /* A writer of a table in the target, number taken. (salvage.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_salvage_await_writer(struct gy_salvage *s, uint32_t level,
-                                                               bool temporary, uint64_t size_expected,
+                                                               bool temporary,
+                                                               uint64_t size_expected,
                                                                struct gy_table_writer **ret_writer);
 /* Finish it and append its table to an array. (salvage.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_salvage_await_finish(struct gy_salvage *s,

@@ -1,4 +1,5 @@
-/* salvage_logs.c - commits of the logs, each log read in spite of damage, in the order of their numbers, into temporary tables. */
+/* salvage_logs.c - commits of the logs, each log read in spite of damage, in the order of their
+ * numbers, into temporary tables. */
 #include "engine/codec/batch.h"
 #include "engine/db/salvage.h"
 #include "engine/disk/names.h"

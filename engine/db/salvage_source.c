@@ -1,4 +1,5 @@
-/* salvage_source.c - what is there: files by their names, the manifest as far as it goes, tables as far as they can be read. */
+/* salvage_source.c - what is there: files by their names, the manifest as far as it goes, tables as
+ * far as they can be read. */
 #include "engine/codec/coding.h"
 #include "engine/db/salvage.h"
 #include "engine/disk/names.h"
@@ -32,8 +33,8 @@ file_of(struct gy_salvage *s, uint64_t number)
     }
     if (s->file_count == s->file_capacity) {
         const uint32_t capacity = s->file_capacity * 2 + 32;
-        struct gy_salvage_file *files = gy_heap_realloc(
-            &s->loop->io.heap, s->files, capacity * sizeof(*files), GY_MEM_CALL);
+        struct gy_salvage_file *files =
+            gy_heap_realloc(&s->loop->io.heap, s->files, capacity * sizeof(*files), GY_MEM_CALL);
 
         if (files == NULL) {
             s->no_memory = true;
@@ -191,8 +192,7 @@ await_manifest(struct gy_salvage *s)
     struct gy_heap *heap = &s->loop->io.heap;
     struct gy_manifest_end end;
     uint8_t *page;
-    gyre_status status =
-        gy_manifest_await_load(&s->loop->io, &s->source, apply_edit, s, &end);
+    gyre_status status = gy_manifest_await_load(&s->loop->io, &s->source, apply_edit, s, &end);
 
     if (status == GYRE_OK) {
         s->has_manifest = true;
@@ -248,7 +248,7 @@ await_is_stray_log(struct gy_salvage *s, uint32_t slot, bool *ret_is_stray)
     if (status == GYRE_OK && start.number >= s->log_min && !is_log_named(s, start.number)) {
         status = gy_wal_await_was_used(&reader, &file, start.number, ret_is_stray);
     }
-    (void)gy_file_await_close(io, &file); /* it was only read */
+    (void)gy_file_await_close(io, &file);               /* it was only read */
     return status == GYRE_NO_MEMORY ? status : GYRE_OK; /* what cannot be read is met again later */
 }
 
@@ -294,7 +294,8 @@ gy_salvage_await_look(struct gy_salvage *s)
             status = gy_store_await_lock(s->loop, &s->lock, true);
         }
         if (status == GYRE_OK) {
-            status = await_list(s); /* again: until the lock another process may have been at work */
+            /* again: until the lock another process may have been at work */
+            status = await_list(s);
         }
     }
     if (status == GYRE_OK) {
@@ -356,8 +357,7 @@ await_copy_table(struct table_pass *pass, struct gy_table *table)
 {
     struct gy_salvage *s = pass->s;
     struct gy_table_check check = {.damage = pass_damage, .each = pass_copy, .arg = pass};
-    gyre_status status =
-        gy_salvage_await_writer(s, 1, true, table->meta.size, &pass->writer);
+    gyre_status status = gy_salvage_await_writer(s, 1, true, table->meta.size, &pass->writer);
 
     pass->is_quiet = true; /* it was told in the first pass */
     if (status == GYRE_OK) {
@@ -372,9 +372,11 @@ await_copy_table(struct table_pass *pass, struct gy_table *table)
     return status;
 }
 
-/* What the footer says, or for a footer that cannot be read what the manifest says; NOT_FOUND: neither. */
+/* What the footer says, or for a footer that cannot be read what the manifest says; NOT_FOUND:
+ * neither. */
 static GY_SUSPENDS gyre_status
-await_meta(struct gy_salvage *s, const struct gy_salvage_file *known, struct gy_table_meta *ret_meta)
+await_meta(struct gy_salvage *s, const struct gy_salvage_file *known,
+           struct gy_table_meta *ret_meta)
 {
     struct gy_loop *io = &s->loop->io;
     struct gy_file file = GY_FILE_CLOSED;
@@ -423,7 +425,8 @@ await_meta(struct gy_salvage *s, const struct gy_salvage_file *known, struct gy_
     return status;
 }
 
-/* First pass: what is readable, from which key to which. Then the table itself is used, or a copy of its good parts. */
+/* First pass: what is readable, from which key to which. Then the table itself is used, or a copy
+ * of its good parts. */
 static GY_SUSPENDS gyre_status
 await_read_table(struct table_pass *pass, struct gy_table_meta *meta)
 {
@@ -447,8 +450,8 @@ await_read_table(struct table_pass *pass, struct gy_table_meta *meta)
             meta->smallest = gyre_slice(pass->keys, pass->first_size);
             meta->largest = gyre_slice(pass->keys + GYRE_KEY_SIZE_MAX, pass->last_size);
             whole = gy_table_make(&s->source_set, meta);
-            if (whole == NULL || !gy_salvage_push_table(s, &s->tables, &s->table_count,
-                                                        &s->table_capacity, whole)) {
+            if (whole == NULL ||
+                !gy_salvage_push_table(s, &s->tables, &s->table_count, &s->table_capacity, whole)) {
                 gy_table_unref(whole);
                 status = gy_salvage_no_memory(s);
             }
@@ -509,7 +512,8 @@ await_one_table(struct table_pass *pass, const struct gy_salvage_file *file)
     if (status == GYRE_OK) {
         status = await_read_table(pass, &meta);
     }
-    /* What failed on the target's side, or for want of memory, ends it all; what failed in reading is damage. */
+    /* What failed on the target's side, or for want of memory, ends it all; what failed in reading
+     * is damage. */
     if (status == GYRE_CORRUPT || status == GYRE_IO || status == GYRE_UNSUPPORTED) {
         if (pass->is_quiet) {
             return status;
@@ -524,8 +528,8 @@ GY_SUSPENDS gyre_status
 gy_salvage_await_tables(struct gy_salvage *s)
 {
     struct gy_heap *heap = &s->loop->io.heap;
-    struct table_pass pass = {
-        .s = s, .keys = gy_heap_alloc(heap, 2 * GYRE_KEY_SIZE_MAX, GY_MEM_CALL)};
+    struct table_pass pass = {.s = s,
+                              .keys = gy_heap_alloc(heap, 2 * GYRE_KEY_SIZE_MAX, GY_MEM_CALL)};
     gyre_status status = GYRE_OK;
 
     if (pass.keys == NULL) {

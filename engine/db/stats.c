@@ -277,8 +277,7 @@ struct text {
     size_t size; /* what the whole text takes */
 };
 
-static void GYRE_PRINTF(2, 3)
-print(struct text *text, const char *format, ...)
+static void GYRE_PRINTF(2, 3) print(struct text *text, const char *format, ...)
 {
     const size_t left = text->size < text->capacity ? text->capacity - text->size : 0;
     va_list args;
@@ -302,7 +301,8 @@ print_levels(gyre_db *db, struct text *text)
     struct gyre_stats s;
 
     fill_stats(db, &s);
-    print(text, "level   tables         bytes       entries  compactions          read       written\n");
+    print(text,
+          "level   tables         bytes       entries  compactions          read       written\n");
     for (uint32_t i = 0; i < GYRE_LEVELS_MAX; i++) {
         const struct gyre_level_stats *l = &s.levels[i];
 
@@ -321,8 +321,8 @@ print_options(gyre_db *db, struct text *text)
     static const char *const compressions[] = {"default", "none", "zstd"};
     const struct gy_db_options *o = &db->options;
 
-    print(text, "durability=%s\ncompression=%s\ncompression_level=%d\n", durabilities[o->durability],
-          compressions[o->compression], o->compression_level);
+    print(text, "durability=%s\ncompression=%s\ncompression_level=%d\n",
+          durabilities[o->durability], compressions[o->compression], o->compression_level);
     if (o->bloom_bits == 0) {
         print(text, "bloom_bits=none\n");
     } else {
@@ -395,21 +395,65 @@ struct counter {
     const char *name;
     size_t offset;
 };
-#define C(field) {#field, offsetof(struct gyre_stats, field)}
+#define C(field)                                   \
+    {                                              \
+#field, offsetof(struct gyre_stats, field) \
+    }
 
 static const struct counter counters[] = {
-    C(puts), C(deletes), C(batches), C(gets), C(gets_found), C(multi_gets), C(multi_get_keys),
-    C(iterator_seeks), C(iterator_steps), C(user_bytes_written), C(user_bytes_read),
-    C(wal_groups), C(wal_bytes_written), C(wal_syncs), C(wal_switches), C(wal_live_bytes),
-    C(wal_group_records_max), C(flush_count), C(flush_bytes_written), C(compaction_count),
-    C(compaction_bytes_read), C(compaction_bytes_written), C(compaction_trivial_moves),
-    C(compaction_debt), C(manifest_bytes_written), C(entries_dropped), C(block_reads),
-    C(block_read_bytes), C(cache_hits), C(cache_misses), C(cache_waits), C(filter_checks),
-    C(filter_negatives), C(filter_false_positives), C(memtable_hits), C(stall_count), C(stall_ns),
-    C(stall_ns_max), C(write_ns_max), C(memtable_bytes), C(memtable_count), C(sequence),
-    C(snapshot_count), C(iterator_count), C(value_pin_count), C(table_count), C(table_bytes),
-    C(open_table_count), C(recovered_records), C(recovered_ns), C(tail_dropped_bytes),
-    C(stage_lost), C(files_pending_removal),
+    C(puts),
+    C(deletes),
+    C(batches),
+    C(gets),
+    C(gets_found),
+    C(multi_gets),
+    C(multi_get_keys),
+    C(iterator_seeks),
+    C(iterator_steps),
+    C(user_bytes_written),
+    C(user_bytes_read),
+    C(wal_groups),
+    C(wal_bytes_written),
+    C(wal_syncs),
+    C(wal_switches),
+    C(wal_live_bytes),
+    C(wal_group_records_max),
+    C(flush_count),
+    C(flush_bytes_written),
+    C(compaction_count),
+    C(compaction_bytes_read),
+    C(compaction_bytes_written),
+    C(compaction_trivial_moves),
+    C(compaction_debt),
+    C(manifest_bytes_written),
+    C(entries_dropped),
+    C(block_reads),
+    C(block_read_bytes),
+    C(cache_hits),
+    C(cache_misses),
+    C(cache_waits),
+    C(filter_checks),
+    C(filter_negatives),
+    C(filter_false_positives),
+    C(memtable_hits),
+    C(stall_count),
+    C(stall_ns),
+    C(stall_ns_max),
+    C(write_ns_max),
+    C(memtable_bytes),
+    C(memtable_count),
+    C(sequence),
+    C(snapshot_count),
+    C(iterator_count),
+    C(value_pin_count),
+    C(table_count),
+    C(table_bytes),
+    C(open_table_count),
+    C(recovered_records),
+    C(recovered_ns),
+    C(tail_dropped_bytes),
+    C(stage_lost),
+    C(files_pending_removal),
 };
 
 static void
@@ -460,9 +504,9 @@ gyre_property(gyre_db *db, const char *name, char *buffer, size_t capacity, size
     static const struct {
         const char *name;
         void (*print)(gyre_db *db, struct text *text);
-    } properties[] = {{"gyre.stats", print_all},       {"gyre.levels", print_levels},
-                      {"gyre.options", print_options}, {"gyre.io", print_io},
-                      {"gyre.memory", print_memory},   {"gyre.sequence", print_sequence},
+    } properties[] = {{"gyre.stats", print_all},         {"gyre.levels", print_levels},
+                      {"gyre.options", print_options},   {"gyre.io", print_io},
+                      {"gyre.memory", print_memory},     {"gyre.sequence", print_sequence},
                       {"gyre.store-id", print_store_id}, {"gyre.format", print_format}};
     struct text text = {.buffer = buffer, .capacity = capacity};
     gyre_status status = gy_db_check(db);

@@ -1,6 +1,7 @@
 /* store_edits.h - the state of a store as manifest edits: what a full snapshot of a manifest holds.
  *
- * Used for the manifest of an open store, of a checkpoint and of a salvaged store, so that there is one way to write it.
+ * Used for the manifest of an open store, of a checkpoint and of a salvaged store, so that there is
+ * one way to write it.
  */
 #ifndef GY_STORE_EDITS_H
 #define GY_STORE_EDITS_H
@@ -22,8 +23,8 @@ struct gy_store_edits {
     const struct gy_version *version;
 };
 
-/* Append all edits to the writer (which may be measuring). A gy_manifest_snapshot_fn whose argument is a struct
- * gy_store_edits. */
+/* Append all edits to the writer (which may be measuring). A gy_manifest_snapshot_fn whose argument
+ * is a struct gy_store_edits. */
 void gy_store_edits_write(void *arg, struct gy_writer *writer);
 
 #endif

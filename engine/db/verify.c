@@ -1,5 +1,5 @@
-/* verify.c - every block of every table of one version, read past the cache and checked; and what the manifest says of each table
- * against what is in it.
+/* verify.c - every block of every table of one version, read past the cache and checked; and what
+ * the manifest says of each table against what is in it.
  */
 #include "engine/db/db.h"
 #include "engine/disk/names.h"
@@ -18,10 +18,11 @@ struct verify_call {
     void *arg;
     struct gyre_verify_result result;
     uint64_t total;
-    uint64_t before;               /* bytes of the tables that are done */
-    const struct gy_table *table;  /* the one that is being checked */
+    uint64_t before;              /* bytes of the tables that are done */
+    const struct gy_table *table; /* the one that is being checked */
     struct gy_table_check check;
-    bool out_of_range;             /* an entry lies outside of what the manifest says of its table */
+    /* an entry lies outside of what the manifest says of its table */
+    bool out_of_range;
     bool saw_smallest, saw_largest;
     gyre_status status;
 };
@@ -93,8 +94,7 @@ await_table(struct verify_call *call, struct gy_table *table)
     call->out_of_range = false;
     call->saw_smallest = false;
     call->saw_largest = false;
-    call->check =
-        (struct gy_table_check){.damage = note_damage, .each = check_entry, .arg = call};
+    call->check = (struct gy_table_check){.damage = note_damage, .each = check_entry, .arg = call};
     status = gy_table_await_check(table, &call->check);
     if (status == GYRE_CANCELED || status == GYRE_NO_MEMORY) {
         return status;

@@ -338,8 +338,8 @@ db_kit_unlink(const char *path, const char *name)
 }
 
 static void
-each_file(const char *path, void (*each)(void *arg, const char *name, const uint8_t *bytes, size_t size),
-          void *arg)
+each_file(const char *path,
+          void (*each)(void *arg, const char *name, const uint8_t *bytes, size_t size), void *arg)
 {
     static char names[1024][64];
     const uint32_t count = db_kit_files(path, "", "", names, 1024);

@@ -1,4 +1,5 @@
-/* db_kit.h - a store in a scratch directory with small sizes, and a model of a few hundred keys to compare it with. */
+/* db_kit.h - a store in a scratch directory with small sizes, and a model of a few hundred keys to
+ * compare it with. */
 #ifndef GY_TEST_DB_KIT_H
 #define GY_TEST_DB_KIT_H
 
@@ -26,11 +27,12 @@ struct db_model {
 };
 
 /* Says the text of the failure, then fails the test. */
-#define KIT_OK(kit, expression) db_kit_expect(kit, expression, GYRE_OK, #expression, __FILE__, __LINE__)
+#define KIT_OK(kit, expression) \
+    db_kit_expect(kit, expression, GYRE_OK, #expression, __FILE__, __LINE__)
 #define KIT_IS(kit, expression, status) \
     db_kit_expect(kit, expression, status, #expression, __FILE__, __LINE__)
-void db_kit_expect(struct db_kit *kit, gyre_status status, gyre_status wanted, const char *expression,
-                   const char *file, int line);
+void db_kit_expect(struct db_kit *kit, gyre_status status, gyre_status wanted,
+                   const char *expression, const char *file, int line);
 
 /* A loop and an open store (memtable 64 KiB, log slots 1 MiB, BUFFERED). */
 struct db_kit *db_kit_make(uint32_t io_kind);
@@ -42,7 +44,8 @@ gyre_loop *db_kit_loop_open(uint32_t io_kind);
 void db_kit_relimit(struct db_kit *kit, uint32_t io_kind, uint64_t memory_limit); /* another loop */
 uint64_t db_kit_random(struct db_kit *kit, uint64_t bound);
 
-/* Key and value of the universe: the value says which key and version it is, its size varies. Static buffers, four deep. */
+/* Key and value of the universe: the value says which key and version it is, its size varies.
+ * Static buffers, four deep. */
 struct gyre_slice db_kit_key(uint32_t index);
 struct gyre_slice db_kit_value(uint32_t index, uint32_t version);
 
@@ -65,7 +68,8 @@ int db_kit_byte(const char *path, const char *name, long offset); /* -1: behind 
 void db_kit_flip(const char *path, const char *name, long offset);
 void db_kit_cut(const char *path, const char *name, long size);
 void db_kit_unlink(const char *path, const char *name);
-void db_kit_copy(const char *path, const char *target); /* the whole directory, which must not exist */
+/* the whole directory, which must not exist */
+void db_kit_copy(const char *path, const char *target);
 uint64_t db_kit_hash(const char *path); /* of names and bytes */
 
 #endif

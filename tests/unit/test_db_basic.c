@@ -1,5 +1,5 @@
-/* test_db_basic.c - put, get, delete, batch, reopen; limits and misuse, through the public calls, on io_uring (where there is one) and on
- * the blocking world. */
+/* test_db_basic.c - put, get, delete, batch, reopen; limits and misuse, through the public calls,
+ * on io_uring (where there is one) and on the blocking world. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,8 @@ expect_stored(struct db_kit *kit, struct gyre_slice key, struct gyre_slice wante
     gyre_value_release(&value); /* twice is harmless */
 }
 
-/* Goal:   what was put is there, what was deleted is not, at once and after reopening and flushing. */
+/* Goal:   what was put is there, what was deleted is not, at once and after reopening and
+ *         flushing. */
 static void
 db_returns_what_was_put_also_after_reopening(void **state)
 {
@@ -67,14 +68,14 @@ db_returns_what_was_put_also_after_reopening(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   every size at a boundary of pages, blocks, frames and limits comes back as it was, from the memtable, from the log and
- *         from tables. */
+/* Goal:   every size at a boundary of pages, blocks, frames and limits comes back as it was, from
+ *         the memtable, from the log and from tables. */
 static void
 db_keeps_every_size_at_the_boundaries(void **state)
 {
-    static const size_t sizes[] = {0,     1,     7,      8,      127,    128,     4031,   4032,   4095,
-                                   4096,  4097,  16383,  16384,  65535,  65536,   65537,  131072, 262079,
-                                   262080, 262144, 300000, 524288};
+    static const size_t sizes[] = {0,      1,      7,      8,      127,    128,   4031,  4032,
+                                   4095,   4096,   4097,   16383,  16384,  65535, 65536, 65537,
+                                   131072, 262079, 262080, 262144, 300000, 524288};
     static const size_t key_sizes[] = {1, 2, 7, 8, 9, 127, 128, 255, 256, 4096, 65535, 65536};
     struct db_kit *kit = *state;
     uint8_t *bytes = malloc(1u << 20);
@@ -90,7 +91,8 @@ db_keeps_every_size_at_the_boundaries(void **state)
             const struct gyre_slice name = db_kit_key((uint32_t)i);
 
             if (pass == 0) {
-                KIT_OK(kit, gyre_put(kit->db, i % 2 ? GYRE_WRITE_OPTIONS(.durability = GYRE_DURABLE) : NULL,
+                KIT_OK(kit, gyre_put(kit->db,
+                                     i % 2 ? GYRE_WRITE_OPTIONS(.durability = GYRE_DURABLE) : NULL,
                                      name, gyre_slice(bytes, sizes[i])));
             }
             expect_stored(kit, name, gyre_slice(bytes, sizes[i]));
@@ -137,7 +139,8 @@ db_applies_batches_in_their_order(void **state)
     gyre_batch_free(batch);
 }
 
-/* Goal:   a commit larger than a frame and than the memtable, in both durabilities, is there whole, also after reopening. */
+/* Goal:   a commit larger than a frame and than the memtable, in both durabilities, is there whole,
+ *         also after reopening. */
 static void
 db_takes_commits_larger_than_a_frame(void **state)
 {
@@ -151,11 +154,13 @@ db_takes_commits_larger_than_a_frame(void **state)
         gyre_batch_clear(batch);
         for (uint32_t i = 0; i < COUNT; i++) {
             model.version[i] = round + 1;
-            assert_int_equal(gyre_batch_put(batch, db_kit_key(i), db_kit_value(i, round + 1)), GYRE_OK);
+            assert_int_equal(gyre_batch_put(batch, db_kit_key(i), db_kit_value(i, round + 1)),
+                             GYRE_OK);
         }
-        KIT_OK(kit, gyre_write(kit->db,
-                               GYRE_WRITE_OPTIONS(.durability = round ? GYRE_DURABLE : GYRE_BUFFERED),
-                               batch));
+        KIT_OK(kit,
+               gyre_write(kit->db,
+                          GYRE_WRITE_OPTIONS(.durability = round ? GYRE_DURABLE : GYRE_BUFFERED),
+                          batch));
         db_kit_check(kit, kit->db, &model, NULL);
         db_kit_reopen(kit);
         db_kit_check(kit, kit->db, &model, NULL);
@@ -181,18 +186,22 @@ db_answers_invalid_past_its_limits(void **state)
     KIT_IS(kit, gyre_put(db, NULL, gyre_slice(bytes, 0), gyre_str("v")), GYRE_INVALID);
     assert_true(strlen(gyre_last_error(kit->loop)->text) > 10);
     KIT_IS(kit, gyre_put(db, NULL, gyre_slice(NULL, 1), gyre_str("v")), GYRE_INVALID);
-    KIT_IS(kit, gyre_put(db, NULL, gyre_slice(bytes, GYRE_KEY_SIZE_MAX + 1), gyre_str("v")), GYRE_INVALID);
+    KIT_IS(kit, gyre_put(db, NULL, gyre_slice(bytes, GYRE_KEY_SIZE_MAX + 1), gyre_str("v")),
+           GYRE_INVALID);
     KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(NULL, 1)), GYRE_INVALID);
     KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(bytes, GYRE_VALUE_SIZE_MAX + 1)),
            GYRE_INVALID);
-    KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(bytes, (32u << 20) / 8 + 1)), GYRE_INVALID);
-    KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(bytes, 1u << 20)), GYRE_INVALID); /* the slot */
+    KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(bytes, (32u << 20) / 8 + 1)),
+           GYRE_INVALID);
+    /* the slot */
+    KIT_IS(kit, gyre_put(db, NULL, gyre_str("k"), gyre_slice(bytes, 1u << 20)), GYRE_INVALID);
     KIT_IS(kit, gyre_delete(db, NULL, gyre_slice(bytes, 0)), GYRE_INVALID);
     KIT_IS(kit, gyre_get(db, NULL, gyre_slice(bytes, 0), &value), GYRE_INVALID);
     KIT_IS(kit, gyre_get(db, NULL, gyre_slice(bytes, GYRE_KEY_SIZE_MAX + 1), &value), GYRE_INVALID);
     KIT_IS(kit, gyre_get(db, NULL, gyre_str("k"), NULL), GYRE_INVALID);
     KIT_IS(kit, gyre_write(db, NULL, NULL), GYRE_INVALID);
-    KIT_IS(kit, gyre_put(db, GYRE_WRITE_OPTIONS(.durability = GYRE_NOWAL), gyre_str("k"), gyre_str("v")),
+    KIT_IS(kit,
+           gyre_put(db, GYRE_WRITE_OPTIONS(.durability = GYRE_NOWAL), gyre_str("k"), gyre_str("v")),
            GYRE_INVALID);
     KIT_IS(kit, gyre_put(db, GYRE_WRITE_OPTIONS(.deadline_ns = 1), gyre_str("k"), gyre_str("v")),
            GYRE_INVALID);
@@ -203,7 +212,8 @@ db_answers_invalid_past_its_limits(void **state)
     free(bytes);
 }
 
-/* Goal:   a struct of an older header works; a field that this version does not know is refused; nonsense too. */
+/* Goal:   a struct of an older header works; a field that this version does not know is refused;
+ *         nonsense too. */
 static void
 db_checks_sized_structs(void **state)
 {
@@ -225,11 +235,13 @@ db_checks_sized_structs(void **state)
     KIT_IS(kit, gyre_open(kit->loop, kit->path, &newer.options, &db), GYRE_INVALID);
     old.struct_size = 0;
     KIT_IS(kit, gyre_open(kit->loop, kit->path, &old, &db), GYRE_INVALID);
-    KIT_IS(kit, gyre_open(kit->loop, kit->path, GYRE_OPTIONS(.memtable_size = 1), &db), GYRE_INVALID);
+    KIT_IS(kit, gyre_open(kit->loop, kit->path, GYRE_OPTIONS(.memtable_size = 1), &db),
+           GYRE_INVALID);
     KIT_IS(kit, gyre_open(kit->loop, "", NULL, &db), GYRE_INVALID);
     KIT_IS(kit, gyre_open(kit->loop, NULL, NULL, &db), GYRE_INVALID);
-    KIT_IS(kit, gyre_open(kit->loop, kit->path, GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE | GYRE_OPEN_EXCLUSIVE),
-                          &db),
+    KIT_IS(kit,
+           gyre_open(kit->loop, kit->path,
+                     GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE | GYRE_OPEN_EXCLUSIVE), &db),
            GYRE_INVALID);
     KIT_IS(kit, gyre_open(kit->loop, kit->other, NULL, &db), GYRE_NOT_FOUND);
 }
@@ -396,11 +408,13 @@ db_answers_misuse_inside_callbacks(void **state)
     db_kit_churn(kit, &model, 300);
     KIT_OK(kit, gyre_flush(kit->db));
     KIT_OK(kit, gyre_verify(kit->db, NULL, call_back_in, kit, NULL));
-    KIT_OK(kit, gyre_compact_range(kit->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), call_back_in, kit));
+    KIT_OK(kit, gyre_compact_range(kit->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), call_back_in,
+                                   kit));
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   values that are held pin what they show: overwriting, flushing and compacting does not change them. */
+/* Goal:   values that are held pin what they show: overwriting, flushing and compacting does not
+ *         change them. */
 static void
 db_held_values_do_not_change(void **state)
 {
@@ -431,7 +445,8 @@ db_held_values_do_not_change(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   the breakdown of memory adds up, stays below the limit and comes back when a store is closed. */
+/* Goal:   the breakdown of memory adds up, stays below the limit and comes back when a store is
+ *         closed. */
 static void
 db_memory_adds_up(void **state)
 {
@@ -445,8 +460,8 @@ db_memory_adds_up(void **state)
         db_kit_churn(kit, &model, 1000);
         KIT_OK(kit, gyre_loop_stats(kit->loop, &s));
         assert_int_equal(s.memory_used, s.memory_loop + s.memory_buffers + s.memory_cache +
-                                            s.memory_memtables + s.memory_tables + s.memory_versions +
-                                            s.memory_calls);
+                                            s.memory_memtables + s.memory_tables +
+                                            s.memory_versions + s.memory_calls);
         assert_true(s.memory_used <= s.memory_limit);
         assert_true(s.memory_peak >= s.memory_used);
         db_kit_close(kit);
@@ -463,12 +478,14 @@ db_memory_adds_up(void **state)
     }
 }
 
-/* Goal:   stats copes with structs of other versions; every property has a text and says its length. */
+/* Goal:   stats copes with structs of other versions; every property has a text and says its
+ *         length. */
 static void
 db_tells_its_figures(void **state)
 {
-    static const char *const names[] = {"gyre.stats",  "gyre.levels",   "gyre.options",  "gyre.io",
-                                        "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format"};
+    static const char *const names[] = {"gyre.stats",    "gyre.levels", "gyre.options",
+                                        "gyre.io",       "gyre.memory", "gyre.sequence",
+                                        "gyre.store-id", "gyre.format"};
     struct db_kit *kit = *state;
     struct gyre_stats s = {.struct_size = sizeof(s)};
     struct {
@@ -515,7 +532,8 @@ db_tells_its_figures(void **state)
     }
     struct gyre_options parsed = {.struct_size = sizeof(parsed)};
     struct gyre_error error;
-    assert_int_equal(gyre_options_parse(text, &parsed, &error), GYRE_OK); /* what it prints it takes */
+    /* what it prints it takes */
+    assert_int_equal(gyre_options_parse(text, &parsed, &error), GYRE_OK);
     assert_int_equal(parsed.memtable_size, 64u << 10);
     gyre_stats_reset_maxima(kit->db);
 }
@@ -547,7 +565,8 @@ db_without_a_log_keeps_what_was_flushed(void **state)
 }
 
 #define DB_TESTS(setup)                                                                          \
-    cmocka_unit_test_setup_teardown(db_returns_what_was_put_also_after_reopening, setup, teardown), \
+    cmocka_unit_test_setup_teardown(db_returns_what_was_put_also_after_reopening, setup,         \
+                                    teardown),                                                   \
         cmocka_unit_test_setup_teardown(db_keeps_every_size_at_the_boundaries, setup, teardown), \
         cmocka_unit_test_setup_teardown(db_applies_batches_in_their_order, setup, teardown),     \
         cmocka_unit_test_setup_teardown(db_takes_commits_larger_than_a_frame, setup, teardown),  \

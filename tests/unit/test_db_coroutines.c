@@ -1,4 +1,5 @@
-/* test_db_coroutines.c - many coroutines on one store, several stores on one loop, loops on several threads. */
+/* test_db_coroutines.c - many coroutines on one store, several stores on one loop, loops on several
+ * threads. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,8 @@ static int
 setup(void **state)
 {
     *state = db_kit_make(GYRE_IO_AUTO);
-    db_kit_relimit(*state, GYRE_IO_AUTO, 512u << 20); /* a thousand stacks, larger with sanitizers */
+    /* a thousand stacks, larger with sanitizers */
+    db_kit_relimit(*state, GYRE_IO_AUTO, 512u << 20);
     return 0;
 }
 
@@ -117,9 +119,10 @@ scan_own(struct worker *w)
 
     own_key(w, 0, lower);
     own_key(w, KEYS_EACH, upper);
-    KIT_OK(w->kit, gyre_iterator_open(
-                       w->db, GYRE_ITERATOR_OPTIONS(.lower = gyre_str(lower), .upper = gyre_str(upper)),
-                       &it));
+    KIT_OK(
+        w->kit,
+        gyre_iterator_open(
+            w->db, GYRE_ITERATOR_OPTIONS(.lower = gyre_str(lower), .upper = gyre_str(upper)), &it));
     status = gyre_iterator_first(it);
     for (uint32_t i = 0; i < KEYS_EACH; i++) {
         if (w->version[i] != DB_KIT_NONE) {
@@ -201,8 +204,8 @@ check_workers(struct db_kit *kit, const struct worker *workers, gyre_db *db)
     db_kit_check(kit, db, &model, NULL);
 }
 
-/* Goal:   a thousand coroutines that write, read and scan at once each see what they wrote, and all of it is there
- *         afterwards and after reopening. */
+/* Goal:   a thousand coroutines that write, read and scan at once each see what they wrote, and all
+ *         of it is there afterwards and after reopening. */
 static void
 coroutines_see_their_own_writes(void **state)
 {
@@ -311,7 +314,8 @@ close_it(void *arg)
     }
 }
 
-/* Goal:   close from a coroutine is BUSY while another one is in a call, and works when it is not. */
+/* Goal:   close from a coroutine is BUSY while another one is in a call, and works when it is
+ *         not. */
 static void
 close_waits_for_nobody_but_says_busy(void **state)
 {
@@ -352,7 +356,8 @@ join_then_count(void *arg)
     j->got = ++*j->order;
 }
 
-/* Goal:   join waits for its task, inside a coroutine and outside; a task cannot be joined by strangers. */
+/* Goal:   join waits for its task, inside a coroutine and outside; a task cannot be joined by
+ *         strangers. */
 static void
 join_waits_for_its_task(void **state)
 {
@@ -383,8 +388,10 @@ work_little(void *arg)
     }
 }
 
-/* Goal:   with as many coroutines as memory_limit allows, all of them and the host can still do their work.
- * Method: spawn until it is refused, run, spawn again; with 32 MiB stacks run out long before coroutines_max. */
+/* Goal:   with as many coroutines as memory_limit allows, all of them and the host can still do
+ *         their work.
+ * Method: spawn until it is refused, run, spawn again; with 32 MiB stacks run out long before
+ * coroutines_max. */
 static void
 stacks_leave_memory_to_work_with(void **state)
 {
@@ -403,7 +410,8 @@ stacks_leave_memory_to_work_with(void **state)
         }
         KIT_IS(kit, status, GYRE_NO_MEMORY);
         assert_true(spawned > 20);
-        KIT_OK(kit, gyre_put(kit->db, NULL, gyre_str("zz"), gyre_str("host"))); /* the host can call */
+        /* the host can call */
+        KIT_OK(kit, gyre_put(kit->db, NULL, gyre_str("zz"), gyre_str("host")));
         KIT_OK(kit, gyre_delete(kit->db, NULL, gyre_str("zz")));
         KIT_OK(kit, gyre_run(kit->loop));
         check_workers(kit, workers, kit->db);

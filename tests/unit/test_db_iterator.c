@@ -1,4 +1,5 @@
-/* test_db_iterator.c - the iterator against a model, at many moments, while the store changes underneath. */
+/* test_db_iterator.c - the iterator against a model, at many moments, while the store changes
+ * underneath. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,7 +101,8 @@ move(struct db_kit *kit, struct walker *w)
         check_at(kit, w, gyre_iterator_seek(w->it, db_kit_key((uint32_t)to)), first_from(w, to));
         break;
     case 3:
-        check_at(kit, w, gyre_iterator_seek_for_prev(w->it, db_kit_key((uint32_t)to)), last_to(w, to));
+        check_at(kit, w, gyre_iterator_seek_for_prev(w->it, db_kit_key((uint32_t)to)),
+                 last_to(w, to));
         break;
     default:
         if (what % 2 == 0) {
@@ -158,7 +160,8 @@ walker_close(struct walker *w)
     w->it = NULL;
 }
 
-/* Goal:   every move of every iterator shows the moment at which it was opened, whatever happens to the store meanwhile.
+/* Goal:   every move of every iterator shows the moment at which it was opened, whatever happens to
+ *         the store meanwhile.
  * Method: random writes, flushes and compactions between random moves of several iterators. */
 static void
 iterator_shows_its_moment_while_the_store_changes(void **state)
@@ -203,7 +206,8 @@ iterator_shows_its_moment_while_the_store_changes(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   snapshots see their moment through flushes and compactions, and give back what they held. */
+/* Goal:   snapshots see their moment through flushes and compactions, and give back what they
+ *         held. */
 static void
 snapshots_see_their_moment_through_compactions(void **state)
 {
@@ -247,7 +251,8 @@ snapshots_see_their_moment_through_compactions(void **state)
     assert_int_equal(freed_entries, live); /* neither tombstones nor old versions are left */
 }
 
-/* Goal:   a prefix of only 0xff bytes has no upper bound; an empty range shows nothing; unusual bounds are refused. */
+/* Goal:   a prefix of only 0xff bytes has no upper bound; an empty range shows nothing; unusual
+ *         bounds are refused. */
 static void
 iterator_keeps_unusual_bounds(void **state)
 {
@@ -273,7 +278,8 @@ iterator_keeps_unusual_bounds(void **state)
     gyre_iterator_close(it);
 }
 
-/* Goal:   an iterator that is not moved keeps its key and value and pins no memtable and no table. */
+/* Goal:   an iterator that is not moved keeps its key and value and pins no memtable and no
+ *         table. */
 static void
 iterator_at_rest_keeps_its_key_and_pins_no_file(void **state)
 {
@@ -293,7 +299,8 @@ iterator_at_rest_keeps_its_key_and_pins_no_file(void **state)
     KIT_OK(kit, gyre_iterator_seek(it, db_kit_key(77)));
     for (uint32_t round = 0; round < 5; round++) {
         db_kit_churn(kit, &model, 1000);
-        KIT_OK(kit, gyre_compact_range(kit->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL));
+        KIT_OK(kit,
+               gyre_compact_range(kit->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL));
         const struct gyre_slice value = db_kit_value(77, before.version[77]);
         assert_int_equal(gyre_iterator_value(it).size, value.size);
         assert_memory_equal(gyre_iterator_value(it).data, value.data, value.size);

@@ -62,7 +62,8 @@ flush_leaves_nothing_to_replay(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   with background work off, flush and compact_range still work, and wait_idle does not wait for what will not happen. */
+/* Goal:   with background work off, flush and compact_range still work, and wait_idle does not wait
+ *         for what will not happen. */
 static void
 maintenance_works_with_the_background_off(void **state)
 {
@@ -84,7 +85,8 @@ maintenance_works_with_the_background_off(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   compact_range leaves the newest version of each key only, and none of what was deleted; doing it twice is harmless. */
+/* Goal:   compact_range leaves the newest version of each key only, and none of what was deleted;
+ *         doing it twice is harmless. */
 static void
 compact_range_drops_tombstones_and_old_versions(void **state)
 {
@@ -139,7 +141,8 @@ progress_note(void *arg, uint64_t done, uint64_t total)
     return p->calls < p->calls_max;
 }
 
-/* Goal:   progress rises to the total; stopping it is CANCELED, leaves a sound store, and the background goes on. */
+/* Goal:   progress rises to the total; stopping it is CANCELED, leaves a sound store, and the
+ *         background goes on. */
 static void
 compact_range_can_be_stopped(void **state)
 {
@@ -153,7 +156,8 @@ compact_range_can_be_stopped(void **state)
         struct progress part = {.calls_max = stop};
 
         db_kit_churn(kit, &model, 500);
-        KIT_IS(kit, gyre_compact_range(kit->db, OPEN_END, OPEN_END, progress_note, &part), GYRE_CANCELED);
+        KIT_IS(kit, gyre_compact_range(kit->db, OPEN_END, OPEN_END, progress_note, &part),
+               GYRE_CANCELED);
         assert_int_equal(part.calls, stop);
         db_kit_check(kit, kit->db, &model, NULL);
     }
@@ -205,7 +209,8 @@ approximate_size_is_near_the_truth(void **state)
     KIT_OK(kit, gyre_approximate_size(kit->db, OPEN_END, OPEN_END, &all));
     assert_int_equal(all, stats_of(kit).table_bytes);
     for (uint32_t from = 0; from + 500 <= COUNT; from += 250) {
-        KIT_OK(kit, gyre_approximate_size(kit->db, db_kit_key(from), db_kit_key(from + 500), &bytes));
+        KIT_OK(kit,
+               gyre_approximate_size(kit->db, db_kit_key(from), db_kit_key(from + 500), &bytes));
         assert_in_range(bytes, all * 500 / COUNT * 8 / 10, all * 500 / COUNT * 12 / 10);
     }
     KIT_OK(kit, gyre_approximate_size(kit->db, db_kit_key(10), db_kit_key(10), &bytes));
@@ -217,7 +222,8 @@ approximate_size_is_near_the_truth(void **state)
     KIT_IS(kit, gyre_approximate_size(kit->db, OPEN_END, OPEN_END, NULL), GYRE_INVALID);
 }
 
-/* Goal:   a checkpoint is a store of its own with the content of its moment: neither changes with the other. */
+/* Goal:   a checkpoint is a store of its own with the content of its moment: neither changes with
+ *         the other. */
 static void
 checkpoint_is_an_independent_store(void **state)
 {
@@ -276,7 +282,8 @@ checkpoint_refuses_what_exists_and_leaves_nothing(void **state)
     struct stat here;
     struct stat there;
     assert_int_equal(stat(kit->top, &here), 0);
-    if (stat("/dev/shm", &there) == 0 && here.st_dev != there.st_dev && access("/dev/shm", W_OK) == 0) {
+    if (stat("/dev/shm", &there) == 0 && here.st_dev != there.st_dev &&
+        access("/dev/shm", W_OK) == 0) {
         (void)snprintf(path, sizeof(path), "/dev/shm/gyre-test-%d", (int)getpid());
         KIT_IS(kit, gyre_checkpoint(kit->db, path), GYRE_INVALID);
         assert_int_equal(stat(path, &there), -1);
@@ -287,7 +294,8 @@ checkpoint_refuses_what_exists_and_leaves_nothing(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   destroy takes a store's files and nobody else's, and only of a store that nobody has open. */
+/* Goal:   destroy takes a store's files and nobody else's, and only of a store that nobody has
+ *         open. */
 static void
 destroy_removes_only_its_own(void **state)
 {
@@ -332,7 +340,8 @@ maintenance_is_refused_read_only(void **state)
     KIT_IS(kit, gyre_put(kit->db, NULL, gyre_str("k"), gyre_str("v")), GYRE_READ_ONLY);
     KIT_IS(kit, gyre_flush(kit->db), GYRE_READ_ONLY);
     KIT_IS(kit, gyre_compact_range(kit->db, OPEN_END, OPEN_END, NULL, NULL), GYRE_READ_ONLY);
-    KIT_IS(kit, gyre_checkpoint(kit->db, kit->other), GYRE_READ_ONLY); /* its commits are in the log */
+    /* its commits are in the log */
+    KIT_IS(kit, gyre_checkpoint(kit->db, kit->other), GYRE_READ_ONLY);
     KIT_OK(kit, gyre_wait_idle(kit->db));
     db_kit_check(kit, kit->db, &model, NULL);
 }

@@ -76,8 +76,8 @@ release(struct arrays *a, uint32_t count)
     }
 }
 
-/* Goal:   the outcome of every key is that of the model, at "now" and at a snapshot, wherever the entries lie, for every
- *         count up to the limit. */
+/* Goal:   the outcome of every key is that of the model, at "now" and at a snapshot, wherever the
+ *         entries lie, for every count up to the limit. */
 static void
 multi_get_answers_as_the_model(void **state)
 {
@@ -103,8 +103,10 @@ multi_get_answers_as_the_model(void **state)
         KIT_OK(kit, gyre_multi_get(kit->db, NULL, count, a->keys, a->values, a->statuses));
         check(a, count, &model);
         release(a, count);
-        KIT_OK(kit, gyre_multi_get(kit->db, GYRE_READ_OPTIONS(.snapshot = snapshot, .flags = GYRE_READ_NO_FILL),
-                                   count, a->keys, a->values, a->statuses));
+        KIT_OK(kit,
+               gyre_multi_get(kit->db,
+                              GYRE_READ_OPTIONS(.snapshot = snapshot, .flags = GYRE_READ_NO_FILL),
+                              count, a->keys, a->values, a->statuses));
         check(a, count, &before);
         release(a, count);
         if (round % 10 == 9) {
@@ -140,7 +142,8 @@ multi_get_tells_bad_keys_from_bad_calls(void **state)
     KIT_IS(kit, gyre_multi_get(kit->db, NULL, 3, NULL, values, statuses), GYRE_INVALID);
     KIT_IS(kit, gyre_multi_get(kit->db, NULL, 3, keys, NULL, statuses), GYRE_INVALID);
     KIT_IS(kit, gyre_multi_get(kit->db, NULL, 3, keys, values, NULL), GYRE_INVALID);
-    KIT_IS(kit, gyre_multi_get(kit->db, NULL, GYRE_MULTI_GET_MAX + 1, keys, values, statuses), GYRE_INVALID);
+    KIT_IS(kit, gyre_multi_get(kit->db, NULL, GYRE_MULTI_GET_MAX + 1, keys, values, statuses),
+           GYRE_INVALID);
     assert_int_equal(gyre_multi_get(NULL, NULL, 3, keys, values, statuses), GYRE_MISUSE);
 }
 
@@ -205,7 +208,8 @@ read_many(void *arg)
 
     for (uint32_t i = 0; i < r->rounds; i++) {
         choose(r->kit, r->a, 200);
-        KIT_OK(r->kit, gyre_multi_get(r->kit->db, NULL, 200, r->a->keys, r->a->values, r->a->statuses));
+        KIT_OK(r->kit,
+               gyre_multi_get(r->kit->db, NULL, 200, r->a->keys, r->a->values, r->a->statuses));
         check(r->a, 200, r->model);
         release(r->a, 200);
     }
@@ -225,7 +229,8 @@ multi_get_works_inside_coroutines(void **state)
     db_kit_reopen(kit);
     KIT_OK(kit, gyre_flush(kit->db));
     for (uint32_t i = 0; i < READERS; i++) {
-        readers[i] = (struct reader){.kit = kit, .model = &model, .a = calloc(1, sizeof(struct arrays)), .rounds = 5};
+        readers[i] = (struct reader){
+            .kit = kit, .model = &model, .a = calloc(1, sizeof(struct arrays)), .rounds = 5};
         assert_non_null(readers[i].a);
         KIT_OK(kit, gyre_spawn(kit->loop, read_many, &readers[i], NULL));
     }

@@ -51,7 +51,8 @@ fill(struct db_kit *kit, struct db_model *model)
 /* What the salvaged store holds against the model. */
 struct found {
     uint32_t right; /* the newest version */
-    uint32_t stale; /* an older version, or a key that was deleted: its newest version was damaged */
+    /* an older version, or a key that was deleted: its newest version was damaged */
+    uint32_t stale;
     uint32_t gone;
 };
 
@@ -135,8 +136,8 @@ salvage_copies_an_undamaged_store(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
-/* Goal:   without CURRENT, without any manifest, or with either damaged, everything is found all the same (a deleted key may come
- *         back). */
+/* Goal:   without CURRENT, without any manifest, or with either damaged, everything is found all
+ *         the same (a deleted key may come back). */
 static void
 salvage_needs_no_manifest(void **state)
 {
@@ -202,7 +203,8 @@ salvage_loses_only_damaged_blocks_of_tables(void **state)
         if (i % 3 == 0) {
             db_kit_flip(kit->path, name, (long)db_kit_random(kit, 2048)); /* the first data block */
         } else if (i % 3 == 1) {
-            db_kit_flip(kit->path, name, size - 4096 + 30); /* the footer: its blocks are found all the same */
+            /* the footer: its blocks are found all the same */
+            db_kit_flip(kit->path, name, size - 4096 + 30);
         } else {
             db_kit_cut(kit->path, name, size - 4096);
         }
@@ -251,7 +253,8 @@ find_log(struct db_kit *kit, long page)
     return NULL;
 }
 
-/* Goal:   damage anywhere in a log costs the commits of the damaged frame, not those behind it, and not those of other logs. */
+/* Goal:   damage anywhere in a log costs the commits of the damaged frame, not those behind it, and
+ *         not those of other logs. */
 static void
 salvage_reads_logs_past_damage(void **state)
 {
@@ -308,7 +311,8 @@ stop_soon(void *arg, uint64_t done, uint64_t total)
     return (*left)-- > 0;
 }
 
-/* Goal:   what cannot be done is refused and leaves nothing: source open, target there, no store, stopped half-way. */
+/* Goal:   what cannot be done is refused and leaves nothing: source open, target there, no store,
+ *         stopped half-way. */
 static void
 salvage_refuses_and_leaves_nothing(void **state)
 {
@@ -319,20 +323,28 @@ salvage_refuses_and_leaves_nothing(void **state)
 
     db_model_init(&model, 100);
     db_kit_churn(kit, &model, 300);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, NULL, NULL, &result), GYRE_BUSY);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, NULL, NULL, &result),
+           GYRE_BUSY);
     fill(kit, &model);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->path, NULL, NULL, NULL, NULL, &result), GYRE_INVALID);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, NULL, NULL, NULL, NULL, NULL, &result), GYRE_INVALID);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->other, kit->path, NULL, NULL, NULL, NULL, &result), GYRE_NOT_FOUND);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->path, NULL, NULL, NULL, NULL, &result),
+           GYRE_INVALID);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, NULL, NULL, NULL, NULL, NULL, &result),
+           GYRE_INVALID);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->other, kit->path, NULL, NULL, NULL, NULL, &result),
+           GYRE_NOT_FOUND);
     assert_int_equal(mkdir(kit->other, 0700), 0);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, NULL, NULL, &result), GYRE_INVALID);
-    KIT_IS(kit, gyre_salvage(kit->loop, kit->other, kit->path, NULL, NULL, NULL, NULL, &result), GYRE_NOT_FOUND);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, NULL, NULL, &result),
+           GYRE_INVALID);
+    KIT_IS(kit, gyre_salvage(kit->loop, kit->other, kit->path, NULL, NULL, NULL, NULL, &result),
+           GYRE_NOT_FOUND);
     assert_int_equal(rmdir(kit->other), 0);
     for (uint32_t stop = 0; stop < 4; stop++) {
         uint32_t left = stop;
 
-        KIT_IS(kit, gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, stop_soon, &left, &result),
-               GYRE_CANCELED);
+        KIT_IS(
+            kit,
+            gyre_salvage(kit->loop, kit->path, kit->other, NULL, NULL, stop_soon, &left, &result),
+            GYRE_CANCELED);
     }
     assert_int_equal(result.table_count, 77);
     assert_int_equal(db_kit_files(kit->top, "other", "", names, 64), 0);

@@ -45,7 +45,8 @@ teardown(void **state)
     return 0;
 }
 
-/* Every key by get and by iterator: the right value or CORRUPT, nothing else. Returns how many failed. */
+/* Every key by get and by iterator: the right value or CORRUPT, nothing else. Returns how many
+ * failed. */
 static uint32_t
 count_failed_reads(struct db_kit *kit, gyre_db *db, const struct db_model *model)
 {
@@ -118,7 +119,8 @@ verify_counts_everything_of_a_sound_store(void **state)
     assert_true(result.block_count > result.table_count);
 }
 
-/* Goal:   a flipped bit anywhere in a table is found by verify, named by file, and never read as data.
+/* Goal:   a flipped bit anywhere in a table is found by verify, named by file, and never read as
+ *         data.
  * Method: one table, a copy of the store per place; places all over the file. */
 static void
 verify_finds_a_flipped_bit_anywhere(void **state)
@@ -163,7 +165,8 @@ verify_finds_a_flipped_bit_anywhere(void **state)
     }
 }
 
-/* Goal:   a table that is cut, swapped with another one or gone is CORRUPT, by verify or already by open. */
+/* Goal:   a table that is cut, swapped with another one or gone is CORRUPT, by verify or already by
+ *         open. */
 static void
 verify_finds_cut_swapped_and_missing_tables(void **state)
 {
@@ -218,7 +221,8 @@ verify_finds_cut_swapped_and_missing_tables(void **state)
     }
 }
 
-/* Goal:   damage is not repaired by stealth: compaction over it fails, leaves its inputs, and the store goes on. */
+/* Goal:   damage is not repaired by stealth: compaction over it fails, leaves its inputs, and the
+ *         store goes on. */
 static void
 compaction_stops_at_damage_and_keeps_its_inputs(void **state)
 {
@@ -280,7 +284,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(verify_counts_everything_of_a_sound_store, setup, teardown),
         cmocka_unit_test_setup_teardown(verify_finds_a_flipped_bit_anywhere, setup, teardown),
-        cmocka_unit_test_setup_teardown(verify_finds_cut_swapped_and_missing_tables, setup, teardown),
+        cmocka_unit_test_setup_teardown(verify_finds_cut_swapped_and_missing_tables, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(compaction_stops_at_damage_and_keeps_its_inputs, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(verify_can_be_stopped, setup, teardown),
