@@ -39,8 +39,9 @@ range_map(size_t size)
     base += head;
     (void)madvise(base, size,
                   MADV_DONTFORK); /* a child must not see a copy that the device misses */
-    /* No huge pages: clearing one is a single fault that holds the thread for 0.4 ms, behind a hypervisor that has to find
-     * the memory for 6 to 20 ms; small ones are touched a few at a time. */
+    /* No huge pages: clearing one is a single fault that holds the thread for 0.4 ms, behind a
+     * hypervisor that has to find the memory for 6 to 20 ms; small ones are touched a few at a
+     * time. */
     (void)madvise(base, size, MADV_NOHUGEPAGE);
     return base;
 }
@@ -95,7 +96,8 @@ gy_arena_fini(struct gy_arena *arena)
     memset(arena, 0, sizeof(*arena));
 }
 
-/* Fault `size` bytes of the next chunk in; offer it to the world once all of it is. True: it is ready. */
+/* Fault `size` bytes of the next chunk in; offer it to the world once all of it is. True: it is
+ * ready. */
 static bool
 make_ready(struct gy_arena *arena, uint32_t size)
 {
@@ -144,7 +146,8 @@ gy_arena_warm(struct gy_arena *arena)
 {
     if (!arena->is_warming && wants_more(arena)) {
         arena->is_warming = gy_spawn(&arena->loop->sched, GY_CLASS_BACKGROUND, "arena", warm_main,
-                                     arena, NULL) == GYRE_OK; /* else the next is made when needed */
+                                     /* else the next is made when needed */
+                                     arena, NULL) == GYRE_OK;
     }
 }
 

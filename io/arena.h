@@ -1,9 +1,10 @@
 /* arena.h - the loop's page-aligned memory for I/O: chunks of GY_ARENA_CHUNK in one address range,
  * offered to the world for registration, and a pool of fixed-size transfer buffers cut from them.
  *
- *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK); a chunk is charged to the heap when it is handed out and touched.
- *   A2  A chunk is touched and offered to the world once. GY_ARENA_AHEAD chunks are made ready ahead by a coroutine of the
- *       background, a few pages a slice; a request whose buffer
+ *   A1  The range is reserved once (MAP_NORESERVE, MADV_DONTFORK); a chunk is charged to the heap
+ *       when it is handed out and touched.
+ *   A2  A chunk is touched and offered to the world once. GY_ARENA_AHEAD chunks are made ready
+ *       ahead by a coroutine of the background, a few pages a slice; a request whose buffer
  *       lies in a registered chunk uses it without the caller knowing. A chunk that is put back
  *       keeps its pages (they may be registered) for the next taker.
  *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back:

@@ -1,7 +1,7 @@
 /* identity.h - who may use a loop: the thread that opened it, in the process that opened it.
  *
- * The thread is told by pthread_self, which costs no system call; a fork by a word in a page that the kernel zeroes in
- * the child (MADV_WIPEONFORK).
+ * The thread is told by pthread_self, which costs no system call; a fork by a word in a page that
+ * the kernel zeroes in the child (MADV_WIPEONFORK).
  */
 #ifndef GY_IDENTITY_H
 #define GY_IDENTITY_H

@@ -1,8 +1,10 @@
-/* background.c - what goes on beside the calls: flush, compaction, removal of files, and the pressure that they put on writers.
+/* background.c - what goes on beside the calls: flush, compaction, removal of files, and the
+ * pressure that they put on writers.
  *
- * Three coroutines, each pick -> run -> record -> install: the flusher takes the oldest frozen memtable whose commits are all published;
- * the compactor takes what gy_compact_pick says; the remover unlinks tables that nobody can see. A failed job leaves its inputs and is tried
- * again after a pause; a failed manifest write ends background work until the store is reopened.
+ * Three coroutines, each pick -> run -> record -> install: the flusher takes the oldest frozen
+ * memtable whose commits are all published; the compactor takes what gy_compact_pick says; the
+ * remover unlinks tables that nobody can see. A failed job leaves its inputs and is tried again
+ * after a pause; a failed manifest write ends background work until the store is reopened.
  */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
@@ -19,8 +21,8 @@ sched_of(gyre_db *db)
     return &db->loop->io.sched;
 }
 
-/* In and out together, while somebody reads or writes and there is no debt: at 200 MB/s neither reads nor synced
- * writes notice compaction, unthrottled it doubles and triples their latency. */
+/* In and out together, while somebody reads or writes and there is no debt: at 200 MB/s neither
+ * reads nor synced writes notice compaction, unthrottled it doubles and triples their latency. */
 #define BACKGROUND_BYTES_PER_S (200u * 1000u * 1000u)
 
 /* ---- Pressure ---- */
@@ -56,7 +58,8 @@ pressure(const gyre_db *db)
         !gy_background_may_work(db)) {
         return 0; /* nothing works the debt off: writers would wait for nothing */
     }
-    most = ramp(debt, 8 * db->compact_options.base_bytes_min, 64 * db->compact_options.base_bytes_min);
+    most =
+        ramp(debt, 8 * db->compact_options.base_bytes_min, 64 * db->compact_options.base_bytes_min);
     most = gy_max_u64(most, ramp(version->levels[0].count, 3 * level0, 9 * level0));
     if (db->options.memtable_count_max > 2) {
         most = gy_max_u64(most, ramp(db->view->frozen_count, db->options.memtable_count_max - 2,
@@ -142,9 +145,9 @@ await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_j
     gy_edit_counters(db, &outputs.edits[outputs.count]);
     outputs.edits[outputs.count + 1].kind = GY_EDIT_FLUSHED;
     outputs.edits[outputs.count + 1].u.flushed.sequence = flushed;
-    outputs.edits[outputs.count + 1].u.flushed.log_min =
-        db->has_wal || db->state == GY_DB_OPENING ? gy_wal_log_min(&db->wal, flushed)
-                                                  : db->next_file_number;
+    outputs.edits[outputs.count + 1].u.flushed.log_min = db->has_wal || db->state == GY_DB_OPENING
+                                                             ? gy_wal_log_min(&db->wal, flushed)
+                                                             : db->next_file_number;
     install.edits = outputs.edits;
     install.edit_count = outputs.count + 2;
     install.change.added = outputs.tables;
@@ -209,7 +212,8 @@ gy_db_await_flush_active(gyre_db *db)
     return status;
 }
 
-/* Logs are running out, or they hold more than they may: freeze the memtable that keeps the oldest one. */
+/* Logs are running out, or they hold more than they may: freeze the memtable that keeps the oldest
+ * one. */
 static void
 relieve_logs(gyre_db *db)
 {
@@ -267,7 +271,8 @@ watcher_main(void *arg)
     gy_waitq_wake_all(&db->installed);
 }
 
-/* Is anything at or below `sequence` in a memtable? Numbers alone do not tell: a power cut may have taken the last ones. */
+/* Is anything at or below `sequence` in a memtable? Numbers alone do not tell: a power cut may have
+ * taken the last ones. */
 static bool
 is_in_memtable(const gyre_db *db, uint64_t sequence)
 {
@@ -328,7 +333,8 @@ remover_main(void *arg)
         gy_name_table(name, set->removed[set->removed_count - 1]);
         set->removed_count--;
         if (db->manifest.poison == GYRE_OK) { /* else the edit that freed it may not be there */
-            (void)gy_file_await_unlink(&db->loop->io, &db->dir, name); /* an orphan: removed at open */
+            /* an orphan: removed at open */
+            (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
         }
     }
     db->background_live--;
@@ -368,9 +374,8 @@ gy_background_await_start(gyre_db *db)
 
     db->pacer.background_bytes_per_s = BACKGROUND_BYTES_PER_S;
     for (size_t i = 0; i < count; i++) {
-        const gyre_status status =
-            gy_spawn(sched_of(db), GY_CLASS_BACKGROUND, coroutines[i].name, coroutines[i].fn, db,
-                     NULL);
+        const gyre_status status = gy_spawn(sched_of(db), GY_CLASS_BACKGROUND, coroutines[i].name,
+                                            coroutines[i].fn, db, NULL);
 
         if (status != GYRE_OK) {
             gy_background_await_stop(db);

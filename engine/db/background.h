@@ -1,4 +1,5 @@
-/* background.h - flush, compaction and removal beside the calls; see background.c and compactor.c. */
+/* background.h - flush, compaction and removal beside the calls; see background.c and
+ * compactor.c. */
 #ifndef GY_BACKGROUND_H
 #define GY_BACKGROUND_H
 
@@ -28,16 +29,20 @@ void gy_compactor_main(void *arg);
 
 /* Fill the context of a job. (background.c) */
 void gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context);
-/* Run one job that was picked and install its result; tables of the job are marked being_compacted meanwhile. (background.c) */
+/* Run one job that was picked and install its result; tables of the job are marked being_compacted
+ * meanwhile. (background.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_compact(gyre_db *db, struct gy_version *version,
                                                            struct gy_compact_job *job);
-/* Flush until nothing at or below `sequence` is left in a memtable; sticky background errors end it. (background.c) */
+/* Flush until nothing at or below `sequence` is left in a memtable; sticky background errors end
+ * it. (background.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flushed(gyre_db *db, uint64_t sequence);
 
-/* Freeze the active memtable and flush everything frozen, in the calling coroutine: recovery, before the background runs. (background.c) */
+/* Freeze the active memtable and flush everything frozen, in the calling coroutine: recovery,
+ * before the background runs. (background.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_flush_active(gyre_db *db);
 
-/* Start flusher, compactor, remover and log watcher; end them and wait until they have. (background.c) */
+/* Start flusher, compactor, remover and log watcher; end them and wait until they have.
+ * (background.c) */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_background_await_start(gyre_db *db);
 GY_SUSPENDS void gy_background_await_stop(gyre_db *db);
 

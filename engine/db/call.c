@@ -1,7 +1,8 @@
 /* call.c - how a public call enters: who may call, and how a call from the host's own stack is run.
  *
- * The blocking form is the coroutine form in a coroutine of its own, with the loop driven until it has ended. Background work goes on
- * meanwhile, and gets a turn of its own now and then from calls that never had to wait.
+ * The blocking form is the coroutine form in a coroutine of its own, with the loop driven until it
+ * has ended. Background work goes on meanwhile, and gets a turn of its own now and then from calls
+ * that never had to wait.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -146,8 +147,7 @@ gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
     }
     loop->driving = true;
     for (;;) {
-        const bool runnable =
-            gy_sched_run(sched, gy_loop_now(&loop->io), GY_TURN_BUDGET_NS);
+        const bool runnable = gy_sched_run(sched, gy_loop_now(&loop->io), GY_TURN_BUDGET_NS);
 
         if (call.done) {
             break;

@@ -1,4 +1,5 @@
-/* close.c - closing a store: refuse new calls, let running ones end, drain the log, stop the background, give everything back. */
+/* close.c - closing a store: refuse new calls, let running ones end, drain the log, stop the
+ * background, give everything back. */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
@@ -16,7 +17,8 @@ gy_db_await_teardown(gyre_db *db)
         gy_background_await_stop(db);
     }
     if (db->wal.config.loop != NULL) {
-        (void)gy_wal_await_close(&db->wal); /* told by gyre_close; an open that failed has its own error */
+        /* told by gyre_close; an open that failed has its own error */
+        (void)gy_wal_await_close(&db->wal);
     }
     if (db->manifest.loop != NULL) {
         gy_manifest_await_close(&db->manifest);

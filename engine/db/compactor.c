@@ -1,5 +1,5 @@
-/* compactor.c - the coroutine that runs what gy_compact_pick says: rewrite or move, record in the manifest, install. Also used by
- * gyre_compact_range, which picks for itself.
+/* compactor.c - the coroutine that runs what gy_compact_pick says: rewrite or move, record in the
+ * manifest, install. Also used by gyre_compact_range, which picks for itself.
  */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
@@ -29,8 +29,8 @@ static GY_SUSPENDS gyre_status
 await_compact_install(gyre_db *db, struct gy_compact_job *job, const struct gy_job_result *result)
 {
     const uint32_t removed_count = job->input_count[0] + job->input_count[1];
-    struct gy_table **removed = gy_heap_alloc(
-        &db->loop->io.heap, (removed_count + 1) * sizeof(*removed), GY_MEM_VERSION);
+    struct gy_table **removed =
+        gy_heap_alloc(&db->loop->io.heap, (removed_count + 1) * sizeof(*removed), GY_MEM_VERSION);
     struct gy_outputs outputs;
     struct gy_install install = {0};
     uint32_t at;
@@ -155,7 +155,8 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
 
     gy_version_ref(version);
     mark_inputs(job, true);
-    co->klass = GY_CLASS_BACKGROUND; /* also when a user asked for it: reads and writes come first */
+    /* also when a user asked for it: reads and writes come first */
+    co->klass = GY_CLASS_BACKGROUND;
     if (job->is_trivial_move) {
         status = await_move(db, job);
     } else {

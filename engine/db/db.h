@@ -1,13 +1,15 @@
-/* db.h - the store and the loop as the engine's top layer sees them: the only file that names every module.
+/* db.h - the store and the loop as the engine's top layer sees them: the only file that names every
+ * module.
  *
- * Shared state changes in three no-suspend sections only: publish (the log's `answered` moves), rotate (a memtable is
- * frozen, gy_db_rotate) and install (a view with a new version, gy_db_install). Whoever reads across an await holds a
- * view.
+ * Shared state changes in three no-suspend sections only: publish (the log's `answered` moves),
+ * rotate (a memtable is frozen, gy_db_rotate) and install (a view with a new version,
+ * gy_db_install). Whoever reads across an await holds a view.
  */
 #ifndef GY_DB_H
 #define GY_DB_H
 
 #include "engine/db/batch.h"
+#include "engine/db/db_parts.h"
 #include "engine/disk/manifest.h"
 #include "engine/disk/wal.h"
 #include "engine/lsm/job.h"
@@ -64,42 +66,6 @@ struct gyre_snapshot {
     uint64_t sequence;
 };
 
-/* What options come to, once defaults are derived and ranges checked (db/options.c). */
-struct gy_db_options {
-    uint32_t flags;
-    enum gyre_durability durability;
-    enum gyre_compression compression;
-    int compression_level;
-    uint32_t bloom_bits;           /* 0 = none */
-    uint64_t memtable_size;
-    uint32_t memtable_count_max;
-    uint32_t block_size;
-    uint64_t table_size;
-    uint64_t wal_slot_size;
-    uint32_t wal_slot_count_max;
-    uint32_t wal_linger_ms;
-    uint32_t wal_buffer_size;
-    uint32_t level0_tables;
-    uint32_t level_ratio;
-    uint32_t open_files_max;
-    uint32_t iterators_max;
-    bool background_off;
-    bool paranoid;
-};
-
-struct gy_db_counters {
-    uint64_t puts, deletes, batches, gets, gets_found, multi_gets, multi_get_keys;
-    uint64_t iterator_seeks, iterator_steps, user_bytes_written, user_bytes_read, memtable_hits;
-    uint64_t flush_count, flush_bytes_written;
-    uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
-    uint64_t compaction_trivial_moves, entries_dropped;
-    uint64_t write_ns_max;
-    uint64_t recovered_records, recovered_ns, tail_dropped_bytes, stage_lost;
-    struct {
-        uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
-    } levels[GY_LEVEL_COUNT];
-};
-
 struct gyre_db {
     uint64_t magic;
     struct gyre_loop *loop;
@@ -140,16 +106,19 @@ struct gyre_db {
     bool stop;                     /* background: end as soon as possible */
     bool compact_paused;           /* gyre_compact_range has the compactor's place */
     struct gy_waitq work;          /* background coroutines wait here for something to do */
-    gyre_status background_status; /* last failure of flush or compaction, OK when the last try went well */
+    /* last failure of flush or compaction, OK when the last try went well */
+    gyre_status background_status;
     struct gyre_error background_error;
     uint64_t background_failures;
 
-    struct gy_list snapshots;      /* gyre_snapshot.link, ascending by sequence; iterators are in it too */
+    /* gyre_snapshot.link, ascending by sequence; iterators are in it too */
+    struct gy_list snapshots;
     uint32_t snapshot_count;       /* of the user */
     struct gy_list iterators;      /* gyre_iterator.link */
     uint32_t iterator_count;
     uint32_t pin_count;            /* gyre_value held */
-    bool large_write;              /* a commit is being logged in parts: the active memtable stays */
+    /* a commit is being logged in parts: the active memtable stays */
+    bool large_write;
     uint32_t call_count;           /* calls in progress */
     struct gy_waitq calls_done;
 
@@ -162,25 +131,28 @@ GYRE_NODISCARD gyre_status gy_loop_open_on(const struct gyre_loop_options *optio
                                            struct gy_world *world, gyre_loop **ret_loop,
                                            struct gyre_error *ret_error);
 
-/* Coroutines that the user's and multi_get's leave to the library: for the call that drives the loop when memory has run
- * out, background work, and what tables start for themselves. */
+/* Coroutines that the user's and multi_get's leave to the library: for the call that drives the
+ * loop when memory has run out, background work, and what tables start for themselves. */
 #define GY_COROUTINES_OWN 64u  /* of the count */
 #define GY_COROUTINES_SPARE 4u /* that need no more memory */
 
-/* Is there a stack in the pool beyond the spare ones, or may one be made? New ones leave 1/share of memory_limit to what
- * coroutines are there to do. (loop.c) */
+/* Is there a stack in the pool beyond the spare ones, or may one be made? New ones leave 1/share of
+ * memory_limit to what coroutines are there to do. (loop.c) */
 bool gy_loop_has_stack(gyre_loop *loop, uint32_t share);
 
 /* ---- call.c: how a public call enters ---- */
 
-/* OK, or MISUSE with a text: NULL or closed handle, wrong thread, forked child, inside a callback. */
+/* OK, or MISUSE with a text: NULL or closed handle, wrong thread, forked child, inside a
+ * callback. */
 GYRE_NODISCARD gyre_status gy_loop_check(gyre_loop *loop);
 /* gy_loop_check and the store is open (CLOSED while it closes). */
 GYRE_NODISCARD gyre_status gy_db_check(gyre_db *db);
 
-/* Run fn(arg), which may suspend: in the current coroutine, or from the host's stack in a coroutine of its own while driving
- * the loop. fn stores its status in its argument. Returns what kept it from running (MISUSE, NO_MEMORY), else OK. */
-GYRE_NODISCARD gyre_status gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg);
+/* Run fn(arg), which may suspend: in the current coroutine, or from the host's stack in a coroutine
+ * of its own while driving the loop. fn stores its status in its argument. Returns what kept it
+ * from running (MISUSE, NO_MEMORY), else OK. */
+GYRE_NODISCARD gyre_status gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg),
+                                   void *arg);
 
 /* A call on a store is in progress: gyre_close waits for it. */
 static inline void
@@ -190,12 +162,15 @@ gy_db_enter(gyre_db *db)
 }
 void gy_db_leave(gyre_db *db);
 
-/* After a call from the host's stack that did not suspend: give background work its turn when 50 us have passed since the last. */
+/* After a call from the host's stack that did not suspend: give background work its turn when 50 us
+ * have passed since the last. */
 void gy_call_breathe(gyre_loop *loop);
 
 /* Fill the caller's error and return status: for calls that fail before they run. */
-gyre_status gy_loop_fail(gyre_loop *loop, gyre_status status, const char *format, ...) GYRE_PRINTF(3, 4);
-void gy_loop_log(gyre_loop *loop, enum gyre_log_level level, const char *format, ...) GYRE_PRINTF(3, 4);
+gyre_status gy_loop_fail(gyre_loop *loop, gyre_status status, const char *format, ...)
+    GYRE_PRINTF(3, 4);
+void gy_loop_log(gyre_loop *loop, enum gyre_log_level level, const char *format, ...)
+    GYRE_PRINTF(3, 4);
 
 /* ---- state, used by all of db/ ---- */
 
@@ -206,39 +181,46 @@ gy_db_visible(const gyre_db *db)
     return db->has_wal ? db->wal.answered : db->sequence;
 }
 
-/* Freeze the active memtable and put a new one in its place. Never suspends. NO_MEMORY with nothing changed; BUSY when
- * memtable_count_max are there already. An empty memtable stays: OK. (background.c) */
+/* Freeze the active memtable and put a new one in its place. Never suspends. NO_MEMORY with nothing
+ * changed; BUSY when memtable_count_max are there already. An empty memtable stays: OK.
+ * (background.c) */
 GYRE_NODISCARD gyre_status gy_db_rotate(gyre_db *db);
 
 /* Wake the background: something may be due. Recomputes the pressure. (background.c) */
 void gy_db_kick(gyre_db *db);
 
-/* Record edits in the manifest, then make `change` visible: one at a time (db->install). With drop_memtable the
- * oldest frozen memtable leaves the view. (install.c) */
+/* Record edits in the manifest, then make `change` visible: one at a time (db->install). With
+ * drop_memtable the oldest frozen memtable leaves the view. (install.c) */
 struct gy_install {
     const struct gy_edit *edits;
     uint32_t edit_count;
     struct gy_version_change change;
     struct gy_memtable *drop_memtable; /* NULL = none */
-    bool keep_files;                   /* a move: the removed tables' files live on in the added ones */
+    /* a move: the removed tables' files live on in the added ones */
+    bool keep_files;
 };
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_install(gyre_db *db, const struct gy_install *install);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_db_await_install(gyre_db *db,
+                                                           const struct gy_install *install);
 
-/* Sequences that compaction has to respect, ascending, in a heap array (GY_MEM_CALL) of *ret_count. (install.c) */
-GYRE_NODISCARD gyre_status gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count);
+/* Sequences that compaction has to respect, ascending, in a heap array (GY_MEM_CALL) of *ret_count.
+ * (install.c) */
+GYRE_NODISCARD gyre_status gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list,
+                                               uint32_t *ret_count);
 
 /* Give back all that an open store holds (close.c); free the handle (open.c). */
 GY_SUSPENDS void gy_db_await_teardown(gyre_db *db);
 void gy_db_free(gyre_db *db);
 
-/* Register `snapshot` at `sequence` so that compaction keeps what it sees (list order kept). (snapshot.c) */
+/* Register `snapshot` at `sequence` so that compaction keeps what it sees (list order kept).
+ * (snapshot.c) */
 void gy_snapshot_register(gyre_db *db, struct gyre_snapshot *snapshot, uint64_t sequence);
 void gy_snapshot_unregister(struct gyre_snapshot *snapshot);
 
 /* After each install: idle iterators give back their view. (iterator.c) */
 void gy_iterators_view_changed(gyre_db *db);
 
-/* Cursors of one view merged: memtables, level 0, levels; as the user's iterator wants it. (view_cursor.c) */
+/* Cursors of one view merged: memtables, level 0, levels; as the user's iterator wants it.
+ * (view_cursor.c) */
 GYRE_NODISCARD gyre_status gy_view_cursor_make(gyre_db *db, struct gy_view *view,
                                                enum gy_table_cursor_mode mode,
                                                enum gy_cache_hint hint, uint32_t readahead,
@@ -247,7 +229,8 @@ GYRE_NODISCARD gyre_status gy_view_cursor_make(gyre_db *db, struct gy_view *view
 /* Derive and check options. `options` may be NULL. (options.c) */
 GYRE_NODISCARD gyre_status gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
                                               struct gy_db_options *ret_options);
-/* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero bytes. (options.c) */
+/* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero
+ * bytes. (options.c) */
 GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, const void *given,
                                            void *target, size_t target_size);
 

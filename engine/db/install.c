@@ -1,5 +1,5 @@
-/* install.c - the one place where tables come and go: manifest first, then the view. Also memtable rotation and the list of sequences
- * that compaction has to respect.
+/* install.c - the one place where tables come and go: manifest first, then the view. Also memtable
+ * rotation and the list of sequences that compaction has to respect.
  */
 #include "engine/db/background.h"
 #include "engine/db/db.h"
@@ -9,7 +9,8 @@
 
 #include "io/base/ban.h"
 
-/* Replace the current view; takes over the caller's reference. No suspension: readers see the old one or the new one. */
+/* Replace the current view; takes over the caller's reference. No suspension: readers see the old
+ * one or the new one. */
 static void
 set_view(gyre_db *db, struct gy_view *view)
 {
@@ -41,7 +42,8 @@ gy_db_rotate(gyre_db *db)
     }
     active = gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
     if (active == NULL) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for a memtable; raise memory_limit");
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
+                            "no memory for a memtable; raise memory_limit");
     }
     frozen[0] = view->active;
     memcpy(frozen + 1, view->frozen, view->frozen_count * sizeof(frozen[0]));
@@ -56,7 +58,8 @@ gy_db_rotate(gyre_db *db)
     return GYRE_OK;
 }
 
-/* While the edit was being written a memtable may have been frozen: show the memtables of now, less `drop`. */
+/* While the edit was being written a memtable may have been frozen: show the memtables of now, less
+ * `drop`. */
 static void
 refresh_memtables(struct gy_view *next, const struct gy_view *now, const struct gy_memtable *drop)
 {
@@ -134,14 +137,14 @@ gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count)
     uint32_t used = 0;
     uint64_t *list;
 
-    gy_list_for_each(node, &db->snapshots) {
+    gy_list_for_each (node, &db->snapshots) {
         count++;
     }
     list = gy_heap_alloc(&db->loop->io.heap, (count + 1) * sizeof(*list), GY_MEM_CALL);
     if (list == NULL) {
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for %u snapshots", count);
     }
-    gy_list_for_each(node, &db->snapshots) {
+    gy_list_for_each (node, &db->snapshots) {
         const uint64_t sequence = gy_container_of(node, struct gyre_snapshot, link)->sequence;
 
         if (used == 0 || list[used - 1] != sequence) {
@@ -168,7 +171,7 @@ gy_outputs_fini(gyre_db *db, struct gy_outputs *outputs)
 /* `extra` more edits fit behind those of the tables. */
 gyre_status
 gy_outputs_make(gyre_db *db, const struct gy_job_result *result, uint32_t extra,
-             struct gy_outputs *ret_outputs)
+                struct gy_outputs *ret_outputs)
 {
     struct gy_heap *heap = &db->loop->io.heap;
     const uint32_t count = result->output_count;

@@ -1,10 +1,13 @@
-/* iterator.c - the user's ordered walk: versions folded to one moment, tombstones skipped, bounds kept.
+/* iterator.c - the user's ordered walk: versions folded to one moment, tombstones skipped, bounds
+ * kept.
  *
  *   I1  The iterator's sequence is registered like a snapshot for as long as it lives.
- *   I2  Forward, the cursor rests on the current entry; backward, it rests before all versions of the current key, and key
- *       and value are copies (the newest visible version is the last one met on the way back).
- *   I3  At rest it may lose its cursor and view at any time (gy_iterators_view_changed): then key and value are copies, and the next
- *       move makes a cursor on the view of that time and seeks. So a forgotten iterator pins no memtable and no table.
+ *   I2  Forward, the cursor rests on the current entry; backward, it rests before all versions of
+ *       the current key, and key and value are copies (the newest visible version is the last one
+ *       met on the way back).
+ *   I3  At rest it may lose its cursor and view at any time (gy_iterators_view_changed): then key
+ *       and value are copies, and the next move makes a cursor on the view of that time and seeks.
+ *       So a forgotten iterator pins no memtable and no table.
  */
 #include "engine/db/db.h"
 #include "io/base/assert.h"
@@ -29,15 +32,16 @@ struct gyre_iterator {
     uint32_t readahead;
     bool has_lower, has_upper;
     struct bytes lower, upper;
-    struct gy_view *view;        /* NULL: no cursor */
+    struct gy_view *view; /* NULL: no cursor */
     uint64_t view_epoch;
     struct gy_cursor *cursor;
     bool valid;
-    bool backward;               /* I2 */
-    bool busy;                   /* a move is in progress */
-    struct bytes key;            /* the current key, copied before the cursor leaves it, or always when backward */
+    bool backward; /* I2 */
+    bool busy;     /* a move is in progress */
+    /* the current key, copied before the cursor leaves it, or always when backward */
+    struct bytes key;
     struct bytes value;
-    struct gyre_slice key_now;   /* what the user sees */
+    struct gyre_slice key_now; /* what the user sees */
     struct gyre_slice value_now;
 };
 
@@ -103,7 +107,7 @@ detach(struct gyre_iterator *it)
 void
 gy_iterators_view_changed(gyre_db *db)
 {
-    gy_list_for_each(node, &db->iterators) {
+    gy_list_for_each (node, &db->iterators) {
         struct gyre_iterator *it = gy_container_of(node, struct gyre_iterator, link);
 
         if (!it->busy) {
@@ -150,7 +154,8 @@ is_past_upper(const struct gyre_iterator *it, struct gyre_slice key)
     return it->has_upper && gy_key_compare(key, slice_of(&it->upper)) >= 0;
 }
 
-/* From where the cursor is, to the first key that shows. With `skip` versions of it->key are passed over. */
+/* From where the cursor is, to the first key that shows. With `skip` versions of it->key are passed
+ * over. */
 static GY_SUSPENDS gyre_status
 await_find_forward(struct gyre_iterator *it, bool skip)
 {
@@ -479,7 +484,8 @@ set_bound(struct gyre_iterator *it, struct bytes *bound, bool *has, struct gyre_
     return status;
 }
 
-/* The prefix narrows both bounds; its upper one is the prefix with its last byte below 255 raised. */
+/* The prefix narrows both bounds; its upper one is the prefix with its last byte below 255
+ * raised. */
 static gyre_status
 set_bounds(struct gyre_iterator *it, const struct gyre_iterator_options *o)
 {

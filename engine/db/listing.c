@@ -9,7 +9,8 @@
 #include "io/base/ban.h"
 
 static void
-push(struct gy_listing *listing, uint64_t **array, uint32_t *count, uint32_t *capacity, uint64_t number)
+push(struct gy_listing *listing, uint64_t **array, uint32_t *count, uint32_t *capacity,
+     uint64_t number)
 {
     if (*count == *capacity) {
         const uint32_t next = *capacity * 2 + 16;
@@ -94,9 +95,8 @@ static uint64_t *
 version_numbers(gyre_db *db)
 {
     const struct gy_version *version = db->view->version;
-    uint64_t *numbers = gy_heap_alloc(&db->loop->io.heap,
-                                      (size_t)(version->table_count + 1) * sizeof(uint64_t),
-                                      GY_MEM_CALL);
+    uint64_t *numbers = gy_heap_alloc(
+        &db->loop->io.heap, (size_t)(version->table_count + 1) * sizeof(uint64_t), GY_MEM_CALL);
     uint64_t count = 0;
 
     for (uint32_t level = 0; numbers != NULL && level < GY_LEVEL_COUNT; level++) {
@@ -110,7 +110,8 @@ version_numbers(gyre_db *db)
     return numbers;
 }
 
-/* Every table of the version must be in the directory; what stays in `orphans` is not of the store. */
+/* Every table of the version must be in the directory; what stays in `orphans` is not of the
+ * store. */
 gyre_status
 gy_listing_check_tables(gyre_db *db, struct gy_listing *listing)
 {

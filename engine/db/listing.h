@@ -1,5 +1,5 @@
-/* listing.h - what the directory of a store holds: checked against the manifest at open, and rid of what crashes left. The
- * content of a store never follows from it.
+/* listing.h - what the directory of a store holds: checked against the manifest at open, and rid of
+ * what crashes left. The content of a store never follows from it.
  */
 #ifndef GY_LISTING_H
 #define GY_LISTING_H
@@ -22,10 +22,12 @@ struct gy_listing {
 };
 
 /* Also fills recovery->number_max and slot_exists. */
-GY_SUSPENDS GYRE_NODISCARD gyre_status gy_listing_await_read(gyre_db *db, struct gy_recovery *recovery,
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_listing_await_read(gyre_db *db,
+                                                             struct gy_recovery *recovery,
                                                              struct gy_listing *ret_listing);
 void gy_listing_fini(struct gy_listing *listing);
-/* CORRUPT when a table of the version is not there; leaves in `orphans` those that are not of the version. */
+/* CORRUPT when a table of the version is not there; leaves in `orphans` those that are not of the
+ * version. */
 GYRE_NODISCARD gyre_status gy_listing_check_tables(gyre_db *db, struct gy_listing *listing);
 /* Orphan tables, old manifests, CURRENT.tmp. */
 GY_SUSPENDS void gy_listing_await_remove_orphans(gyre_db *db, const struct gy_listing *listing);

@@ -1,4 +1,5 @@
-/* loop.c - gyre_loop: the public handle of a thread's scheduler, ring, memory and cache; coroutines of the user. */
+/* loop.c - gyre_loop: the public handle of a thread's scheduler, ring, memory and cache; coroutines
+ * of the user. */
 #include <stdio.h>
 
 #include "engine/db/db.h"
@@ -37,7 +38,8 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
         const uint8_t *bytes = (const uint8_t *)given;
 
         if (given->struct_size < sizeof(uint32_t)) {
-            return open_failed(GYRE_INVALID, ret_error, "struct_size of the loop options is not set");
+            return open_failed(GYRE_INVALID, ret_error,
+                               "struct_size of the loop options is not set");
         }
         for (size_t i = sizeof(o); i < given->struct_size; i++) {
             if (bytes[i] != 0) {
@@ -51,7 +53,7 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
     if (o.memory_limit < MEMORY_MIN || o.memory_limit > MEMORY_MAX) {
         return open_failed(GYRE_INVALID, ret_error, "memory_limit must be 16 MiB to 1 TiB");
     }
-    o.cache_size = o.cache_size != 0                 ? o.cache_size
+    o.cache_size = o.cache_size != 0               ? o.cache_size
                    : o.memory_limit >= 64 * GY_MIB ? o.memory_limit / 2
                                                    : o.memory_limit / 4;
     if (o.cache_size < GY_MIB || o.cache_size > o.memory_limit / 4 * 3) {
@@ -67,7 +69,8 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
     }
     if (o.io_kind > GYRE_IO_BLOCKING ||
         (o.flags & ~(GYRE_LOOP_NO_DIRECT | GYRE_LOOP_NO_REGISTRATION)) != 0 || o.reserved_ != 0) {
-        return open_failed(GYRE_INVALID, ret_error, "an unknown io_kind or flag in the loop options");
+        return open_failed(GYRE_INVALID, ret_error,
+                           "an unknown io_kind or flag in the loop options");
     }
     *ret_options = o;
     return GYRE_OK;
@@ -157,7 +160,8 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     }
     loop->magic = GY_LOOP_MAGIC;
     if (loop->io.world->info.reason[0] != '\0') {
-        gy_loop_log(loop, GYRE_LOG_WARNING, "io_uring is not used: %s", loop->io.world->info.reason);
+        gy_loop_log(loop, GYRE_LOG_WARNING, "io_uring is not used: %s",
+                    loop->io.world->info.reason);
     }
     *ret_loop = loop;
     return GYRE_OK;
@@ -296,8 +300,7 @@ gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_ta
     if (task == NULL) {
         return gy_loop_fail(loop, GYRE_NO_MEMORY, "no memory for a coroutine; raise memory_limit");
     }
-    *task = (struct gyre_task){
-        .loop = loop, .fn = fn, .arg = arg, .joinable = ret_task != NULL};
+    *task = (struct gyre_task){.loop = loop, .fn = fn, .arg = arg, .joinable = ret_task != NULL};
     gy_list_init(&task->link);
     gy_waitq_init(&task->joiners);
     status = gy_spawn(&loop->io.sched, GY_CLASS_FOREGROUND, "user", task_main, task, NULL);

@@ -1,6 +1,8 @@
-/* options.c - options of a store: copying sized structs, deriving what was left at zero, checking ranges, reading them from text.
+/* options.c - options of a store: copying sized structs, deriving what was left at zero, checking
+ * ranges, reading them from text.
  *
- * One table names every field: the parser, the range check and gyre_property("gyre.options") go by it.
+ * One table names every field: the parser, the range check and gyre_property("gyre.options") go by
+ * it.
  */
 #include <stdio.h>
 
@@ -46,19 +48,19 @@ struct field {
     const char *name;
     enum field_type type;
     size_t offset;
-    int64_t low;  /* of what is not zero */
+    int64_t low; /* of what is not zero */
     int64_t high;
     uint32_t flag;
     const struct field_name *names; /* ended by NULL */
 };
 
-static const struct field_name durability_names[] = {
-    {"default", 0}, {"durable", GYRE_DURABLE}, {"buffered", GYRE_BUFFERED}, {"nowal", GYRE_NOWAL},
-    {NULL, 0}};
-static const struct field_name compression_names[] = {{"default", 0},
-                                                      {"none", GYRE_COMPRESSION_NONE},
-                                                      {"zstd", GYRE_COMPRESSION_ZSTD},
-                                                      {NULL, 0}};
+static const struct field_name durability_names[] = {{"default", 0},
+                                                     {"durable", GYRE_DURABLE},
+                                                     {"buffered", GYRE_BUFFERED},
+                                                     {"nowal", GYRE_NOWAL},
+                                                     {NULL, 0}};
+static const struct field_name compression_names[] = {
+    {"default", 0}, {"none", GYRE_COMPRESSION_NONE}, {"zstd", GYRE_COMPRESSION_ZSTD}, {NULL, 0}};
 static const struct field_name bloom_names[] = {{"none", GYRE_BLOOM_NONE}, {NULL, 0}};
 
 #define AT(field) offsetof(struct gyre_options, field)
@@ -182,10 +184,7 @@ parse_number(const char *text, size_t size, int64_t *ret_value)
         value = value * 10 + (text[i] - '0');
     }
     if (i < size && i > (negative ? 1u : 0u)) {
-        unit = text[i] == 'K'   ? KIB
-               : text[i] == 'M' ? MIB
-               : text[i] == 'G' ? GIB
-                                : 0;
+        unit = text[i] == 'K' ? KIB : text[i] == 'M' ? MIB : text[i] == 'G' ? GIB : 0;
         i++;
     }
     if (i != size || unit == 0 || value > INT64_MAX / 2 / unit) {
@@ -229,13 +228,13 @@ gyre_options_parse(const char *text, struct gyre_options *options, struct gyre_e
         if (field == NULL) {
             return parse_failed(ret_error, "unknown option '%.*s'", item, name_size, at);
         }
-        if (equals == NULL ||
-            !parse_value(field, equals + 1, size - name_size - 1, &value)) {
+        if (equals == NULL || !parse_value(field, equals + 1, size - name_size - 1, &value)) {
             return parse_failed(ret_error, "option '%.*s' needs a value that it knows", item,
                                 name_size, at);
         }
         if (!field_in_range(field, value)) {
-            return parse_failed(ret_error, "option '%.*s' is out of its range", item, name_size, at);
+            return parse_failed(ret_error, "option '%.*s' is out of its range", item, name_size,
+                                at);
         }
         field_set(&parsed, field, value);
         at += size + (item[size] == ',' ? 1 : 0);
@@ -299,8 +298,8 @@ gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
     }
     for (size_t i = 0; status == GYRE_OK && i < FIELD_COUNT; i++) {
         if (!field_in_range(&fields[i], field_get(&o, &fields[i]))) {
-            status = gy_loop_fail(loop, GYRE_INVALID, "option %s is out of its range",
-                                  fields[i].name);
+            status =
+                gy_loop_fail(loop, GYRE_INVALID, "option %s is out of its range", fields[i].name);
         }
     }
     if (status != GYRE_OK) {
@@ -312,13 +311,11 @@ gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
                             "unknown open flags, or READ_ONLY together with CREATE");
     }
     derive(loop, &o, ret_options);
-    if (ret_options->memtable_size * ret_options->memtable_count_max >
-        loop->memory_limit / 4 * 3) {
-        return gy_loop_fail(loop, GYRE_INVALID,
-                            "%u memtables of %llu bytes do not fit into a memory_limit of %llu",
-                            ret_options->memtable_count_max,
-                            (unsigned long long)ret_options->memtable_size,
-                            (unsigned long long)loop->memory_limit);
+    if (ret_options->memtable_size * ret_options->memtable_count_max > loop->memory_limit / 4 * 3) {
+        return gy_loop_fail(
+            loop, GYRE_INVALID, "%u memtables of %llu bytes do not fit into a memory_limit of %llu",
+            ret_options->memtable_count_max, (unsigned long long)ret_options->memtable_size,
+            (unsigned long long)loop->memory_limit);
     }
     return GYRE_OK;
 }

@@ -1,5 +1,5 @@
-/* read.c - point reads. A value in a table pins its block; one in a memtable is copied, so that a held value never keeps a memtable
- * alive.
+/* read.c - point reads. A value in a table pins its block; one in a memtable is copied, so that a
+ * held value never keeps a memtable alive.
  */
 #include "engine/db/read.h"
 
@@ -10,7 +10,8 @@
 
 #include "io/base/ban.h"
 
-/* gyre_value.private_: [0] the store, [1] the block's frame, [2] the block's data (what unpin wants), [3] a copy. */
+/* gyre_value.private_: [0] the store, [1] the block's frame, [2] the block's data (what unpin
+ * wants), [3] a copy. */
 enum { VALUE_DB, VALUE_FRAME, VALUE_BLOCK, VALUE_COPY };
 
 /* Pins beyond this share of the cache would starve it: the value is copied instead. */
@@ -23,7 +24,8 @@ gy_read_moment_of(gyre_db *db, const struct gyre_read_options *options,
     struct gyre_read_options o = {0};
 
     if (options != NULL) {
-        const gyre_status status = gy_options_copy(db->loop, "read options", options, &o, sizeof(o));
+        const gyre_status status =
+            gy_options_copy(db->loop, "read options", options, &o, sizeof(o));
 
         if (status != GYRE_OK) {
             return status;
@@ -210,7 +212,8 @@ enum try { TRY_UNKNOWN, TRY_ABSENT, TRY_DECIDED };
 
 static enum try
 try_table(gyre_db *db, struct gy_table *table, struct gyre_slice key, uint64_t hash,
-          const struct gy_read_moment *moment, struct gyre_value *ret_value, gyre_status *ret_status)
+          const struct gy_read_moment *moment, struct gyre_value *ret_value,
+          gyre_status *ret_status)
 {
     struct gy_table_result result = {0};
 
@@ -281,7 +284,8 @@ get_run(void *arg)
     gy_in_coroutine();
     gy_db_enter(db);
     gy_view_ref(view);
-    if (call->moment.sequence == GY_SEQUENCE_LATEST) { /* with the view: compaction may drop what is older */
+    /* with the view: compaction may drop what is older */
+    if (call->moment.sequence == GY_SEQUENCE_LATEST) {
         call->moment.sequence = gy_db_visible(db);
     }
     call->status = gy_read_await_get(db, view, call->key, &call->moment, &call->value);

@@ -1,4 +1,5 @@
-/* snapshot.c - moments that reads can go back to. A list by sequence, which compaction goes by; iterators are in it too. */
+/* snapshot.c - moments that reads can go back to. A list by sequence, which compaction goes by;
+ * iterators are in it too. */
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/fail.h"

@@ -1,4 +1,5 @@
-/* view_cursor.c - one cursor over all that a view shows: memtables, level 0, the levels below, merged. */
+/* view_cursor.c - one cursor over all that a view shows: memtables, level 0, the levels below,
+ * merged. */
 #include "engine/db/db.h"
 #include "engine/lsm/cursors.h"
 #include "io/base/fail.h"

@@ -1,9 +1,11 @@
-/* write.c - put, delete, write, sync: admission, room, then one no-suspend section that stages the commit in the log and adds it to the
- * memtable, then the wait for the answer.
+/* write.c - put, delete, write, sync: admission, room, then one no-suspend section that stages the
+ * commit in the log and adds it to the memtable, then the wait for the answer.
  *
  *   admission   db->pacer: the only place that slows writers
- *   room        a memtable that is not full, log space; both may wait, neither holds anything meanwhile
- *   section     reserve memtable memory, append to the log, add to the memtable: log order is memtable order
+ *   room        a memtable that is not full, log space; both may wait, neither holds anything
+ *               meanwhile
+ *   section     reserve memtable memory, append to the log, add to the memtable: log order is
+ *               memtable order
  *   answer      in log order; publishing is the log's `answered` moving on
  */
 #include "engine/db/background.h"
@@ -17,7 +19,7 @@
 struct write_call {
     gyre_db *db;
     struct gy_wal_commit commit;
-    uint64_t user_bytes;     /* keys and values */
+    uint64_t user_bytes;      /* keys and values */
     uint64_t waited_since_ns; /* 0: it has not waited */
     gyre_status status;
 };
@@ -48,7 +50,8 @@ refusal(gyre_db *db)
     return GYRE_OK;
 }
 
-/* A memtable that takes one more commit. Waits while all are full and being flushed; when flushing fails, says why. */
+/* A memtable that takes one more commit. Waits while all are full and being flushed; when flushing
+ * fails, says why. */
 static GY_SUSPENDS gyre_status
 await_memtable(struct write_call *call)
 {
@@ -101,7 +104,8 @@ await_memory(struct write_call *call)
     return GYRE_OK;
 }
 
-/* Room in memtable and log at the same time, and memory. After OK the caller does not suspend before it has appended. */
+/* Room in memtable and log at the same time, and memory. After OK the caller does not suspend
+ * before it has appended. */
 static GY_SUSPENDS gyre_status
 await_room(struct write_call *call)
 {
@@ -110,8 +114,7 @@ await_room(struct write_call *call)
     for (;;) {
         gyre_status status = await_memtable(call);
 
-        if (status == GYRE_OK && db->has_wal &&
-            !gy_wal_try_reserve(&db->wal, call->commit.size)) {
+        if (status == GYRE_OK && db->has_wal && !gy_wal_try_reserve(&db->wal, call->commit.size)) {
             note_wait(call);
             status = gy_wal_await_reserve(&db->wal, call->commit.size);
         } else if (status == GYRE_OK) {
@@ -142,8 +145,7 @@ apply(gyre_db *db, const struct gy_wal_commit *commit, uint64_t sequence)
         return;
     }
     while (position < commit->operations.size) {
-        const gyre_status status =
-            gy_operation_decode(commit->operations, &position, &operation);
+        const gyre_status status = gy_operation_decode(commit->operations, &position, &operation);
 
         gy_assert(status == GYRE_OK); /* our own encoding, in memory */
         gy_memtable_add(memtable, operation.key, gy_tag(sequence++, operation.kind),
@@ -166,7 +168,8 @@ reserve_memory(struct write_call *call)
                         (unsigned long long)call->user_bytes);
 }
 
-/* One commit at a time goes in parts; the active memtable stays meanwhile, so that what was reserved in it is still there. */
+/* One commit at a time goes in parts; the active memtable stays meanwhile, so that what was
+ * reserved in it is still there. */
 static GY_SUSPENDS gyre_status
 await_commit_large(struct write_call *call, uint64_t *ret_sequence)
 {
@@ -212,9 +215,8 @@ await_commit(struct write_call *call)
 
     if (db->has_wal && gy_wal_is_large(&db->wal, call->commit.size)) {
         status = await_commit_large(call, &sequence);
-        return status != GYRE_OK
-                   ? status
-                   : gy_wal_await_answer(&db->wal, sequence + call->commit.count - 1);
+        return status != GYRE_OK ? status
+                                 : gy_wal_await_answer(&db->wal, sequence + call->commit.count - 1);
     }
     status = await_room(call);
     if (status != GYRE_OK) {
@@ -344,10 +346,8 @@ gyre_status
 gyre_put(gyre_db *db, const struct gyre_write_options *options, struct gyre_slice key,
          struct gyre_slice value)
 {
-    const struct gy_operation operation = {.kind = GY_KIND_PUT,
-                                           .keyspace = GY_KEYSPACE_DEFAULT,
-                                           .key = key,
-                                           .value = value};
+    const struct gy_operation operation = {
+        .kind = GY_KIND_PUT, .keyspace = GY_KEYSPACE_DEFAULT, .key = key, .value = value};
 
     return write_one(db, options, &operation);
 }
@@ -378,8 +378,8 @@ gyre_write(gyre_db *db, const struct gyre_write_options *options, const gyre_bat
     call.commit.count = gyre_batch_count(batch);
     call.user_bytes = gy_batch_user_bytes(batch);
     if (call.commit.size > db->loop->memory_limit / 4) {
-        return gy_loop_fail(db->loop, GYRE_INVALID, "a batch of %zu bytes: at most memory_limit / 4",
-                            call.commit.size);
+        return gy_loop_fail(db->loop, GYRE_INVALID,
+                            "a batch of %zu bytes: at most memory_limit / 4", call.commit.size);
     }
     if (call.commit.count == 0) {
         return refusal(db);

@@ -1,8 +1,9 @@
-/* cursor.h - what every ordered source of entries looks like: memtable, table, level, merge of them.
+/* cursor.h - what every ordered source of entries looks like: memtable, table, level, merge of
+ * them.
  *
- * Entries come in (key, tag) order, all versions. After a move the cursor is valid (entry is set and stays until the
- * next move), or it is at an end (valid false, status OK), or it failed (valid false, status not OK: sticky until the
- * next seek). A child's failure is never an end.
+ * Entries come in (key, tag) order, all versions. After a move the cursor is valid (entry is set
+ * and stays until the next move), or it is at an end (valid false, status OK), or it failed (valid
+ * false, status not OK: sticky until the next seek). A child's failure is never an end.
  */
 #ifndef GY_CURSOR_H
 #define GY_CURSOR_H
@@ -14,16 +15,17 @@
 struct gy_cursor;
 
 struct gy_cursor_ops {
-    void (*seek)(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag);        /* first >= */
+    /* first >= */
+    void (*seek)(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag);
     void (*seek_before)(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag); /* last < */
     void (*first)(struct gy_cursor *cursor);
     void (*last)(struct gy_cursor *cursor);
     void (*next)(struct gy_cursor *cursor);
     void (*prev)(struct gy_cursor *cursor);
     void (*close)(struct gy_cursor *cursor); /* gives everything back and frees it */
-    /* A seek to (key, tag) follows soon: start the reads that it will need. Never suspends, cannot fail (it may do
-     * nothing), leaves the position undefined until that seek. NULL: there is nothing to start. An empty key with
-     * tag UINT64_MAX announces `first`. */
+    /* A seek to (key, tag) follows soon: start the reads that it will need. Never suspends, cannot
+     * fail (it may do nothing), leaves the position undefined until that seek. NULL: there is
+     * nothing to start. An empty key with tag UINT64_MAX announces `first`. */
     void (*prepare_seek)(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag);
 };
 
@@ -70,7 +72,8 @@ gy_cursor_await_prev(struct gy_cursor *cursor)
     cursor->ops->prev(cursor);
 }
 
-/* So that the reads of several cursors overlap: prepare all of them, then seek one after the other. */
+/* So that the reads of several cursors overlap: prepare all of them, then seek one after the
+ * other. */
 static inline void
 gy_cursor_prepare_seek(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag)
 {

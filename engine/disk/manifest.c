@@ -1,4 +1,5 @@
-/* manifest.c - writing the manifest: appends, rotation, CURRENT. Reading is in manifest_reader.c. */
+/* manifest.c - writing the manifest: appends, rotation, CURRENT. Reading is in
+ * manifest_reader.c. */
 #include "engine/disk/manifest.h"
 
 #include "engine/disk/names.h"
@@ -27,7 +28,8 @@ gy_manifest_init(struct gy_manifest *manifest, struct gy_loop *loop, const struc
     gy_mutex_init(&manifest->mutex);
 }
 
-/* Fill [0, capacity) with zeros, so that later DSYNC writes only overwrite, and unused space reads as "no frame". */
+/* Fill [0, capacity) with zeros, so that later DSYNC writes only overwrite, and unused space reads
+ * as "no frame". */
 static GY_SUSPENDS gyre_status
 await_zero_fill(struct gy_manifest *manifest, const struct gy_file *file, uint64_t capacity)
 {
@@ -68,7 +70,8 @@ await_write_frame(struct gy_manifest *manifest, const struct gy_file *file, uint
                                (size_t)gy_frame_span(payload_size), offset, GY_IO_DSYNC);
 }
 
-/* The snapshot in frames of at most GY_FRAME_SIZE_MAX, cut between edits. `bytes` holds all edits after 64 bytes. */
+/* The snapshot in frames of at most GY_FRAME_SIZE_MAX, cut between edits. `bytes` holds all edits
+ * after 64 bytes. */
 static GY_SUSPENDS gyre_status
 await_write_snapshot(struct gy_manifest *manifest, const struct gy_file *file, uint64_t number,
                      const uint8_t *edits, size_t edits_size, uint64_t *ret_end)
@@ -169,7 +172,8 @@ await_write_file(struct gy_manifest *manifest, uint64_t number, struct gy_file *
     }
     writer = (struct gy_writer){.data = edits, .capacity = size};
     manifest->snapshot(manifest->snapshot_arg, &writer);
-    gy_assert(!writer.failed && writer.used == size); /* no await in between: the state is the same */
+    /* no await in between: the state is the same */
+    gy_assert(!writer.failed && writer.used == size);
     gy_name_manifest(name, number);
     status = gy_file_await_open(loop, manifest->dir, name,
                                 GY_OPEN_CREATE | GY_OPEN_EXCLUSIVE | GY_OPEN_WRITE, GY_IO_META,
@@ -217,7 +221,8 @@ await_rotate_locked(struct gy_manifest *manifest)
             struct gyre_error error = *gy_sched_error(&loop->sched);
 
             gy_name_manifest(name, number);
-            (void)gy_file_await_unlink(loop, manifest->dir, name); /* an orphan is removed at open */
+            /* an orphan is removed at open */
+            (void)gy_file_await_unlink(loop, manifest->dir, name);
             *gy_sched_error(&loop->sched) = error;
         }
         return status;
@@ -258,8 +263,8 @@ gy_manifest_await_adopt(struct gy_manifest *manifest, const struct gy_manifest_e
     gyre_status status;
 
     gy_name_manifest(name, end->number);
-    status = gy_file_await_open(loop, manifest->dir, name, GY_OPEN_WRITE, GY_IO_META,
-                                &manifest->file);
+    status =
+        gy_file_await_open(loop, manifest->dir, name, GY_OPEN_WRITE, GY_IO_META, &manifest->file);
     if (status == GYRE_OK) {
         status = gy_file_await_sync(loop, &manifest->file, GY_IO_META);
     }

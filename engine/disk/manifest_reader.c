@@ -99,9 +99,9 @@ await_read_whole(struct load *load, const struct gy_file *dir, const char *name)
     for (uint64_t at = 0; status == GYRE_OK && at < load->mapped; at += READ_CHUNK) {
         uint32_t got = 0;
 
-        status = gy_file_await_read_some(loop, &load->file, GY_IO_META, load->bytes + at,
-                                         (uint32_t)gy_min_u64(READ_CHUNK, load->mapped - at),
-                                         at, &got);
+        status =
+            gy_file_await_read_some(loop, &load->file, GY_IO_META, load->bytes + at,
+                                    (uint32_t)gy_min_u64(READ_CHUNK, load->mapped - at), at, &got);
     }
     return status;
 }
@@ -129,7 +129,8 @@ apply_frame(struct load *load, const char *name, uint64_t offset, const struct g
                                                  : "an edit does not decode");
 }
 
-/* Is there a valid frame of this manifest at or behind `offset`? Then what is missing before it was acknowledged. */
+/* Is there a valid frame of this manifest at or behind `offset`? Then what is missing before it was
+ * acknowledged. */
 static bool
 has_frame_behind(const struct load *load, uint64_t store_id, uint64_t number, uint64_t offset)
 {
@@ -166,8 +167,7 @@ replay(struct load *load, const char *name, const struct gy_current *current, ui
             return gy_fail_at(sched, GYRE_UNSUPPORTED, name, offset, 0,
                               "written by a newer version of Gyre");
         }
-        if (result == GY_FRAME_CORRUPT ||
-            (result == GY_FRAME_OK && frame.kind != GY_FRAME_EDITS)) {
+        if (result == GY_FRAME_CORRUPT || (result == GY_FRAME_OK && frame.kind != GY_FRAME_EDITS)) {
             return gy_fail_at(sched, GYRE_CORRUPT, name, offset, 0,
                               "a frame that does not belong here; run 'gyre salvage'");
         }

@@ -11,8 +11,8 @@
 #define MAGIC 0x3145474154535947ull /* "GYSTAGE1" */
 #define DESCRIPTOR_SIZE 64u
 
-/* Keeps the compiler from moving stores across; the process that reads them starts after this one has ended,
- * so the processor's own order needs no help. */
+/* Keeps the compiler from moving stores across; the process that reads them starts after this one
+ * has ended, so the processor's own order needs no help. */
 #define KEEP_ORDER() __asm__ volatile("" ::: "memory")
 
 static uint8_t *
@@ -119,16 +119,16 @@ gy_stage_read(const void *base, uint64_t size, uint64_t store_id,
     count = gy_get_u32(bytes + 16);
     buffer_size = gy_get_u32(bytes + 20);
     if (count < 1 || count > GY_STAGE_COUNT_MAX || buffer_size < GY_PAGE ||
-        !gy_is_aligned(buffer_size, GY_PAGE) ||
-        (size - GY_PAGE) / buffer_size < count) {
+        !gy_is_aligned(buffer_size, GY_PAGE) || (size - GY_PAGE) / buffer_size < count) {
         return GYRE_CORRUPT;
     }
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = bytes + DESCRIPTOR_SIZE * (i + 1);
         const uint64_t committed = gy_get_u64(at + 16);
-        struct gy_staged_group group = {
-            .order = gy_get_u64(at), .sequence_first = gy_get_u64(at + 8), .flags = at[28],
-            .part_offset = gy_get_u64(at + 40)};
+        struct gy_staged_group group = {.order = gy_get_u64(at),
+                                        .sequence_first = gy_get_u64(at + 8),
+                                        .flags = at[28],
+                                        .part_offset = gy_get_u64(at + 40)};
 
         if (group.order == 0 || committed == 0) {
             continue;
@@ -137,8 +137,8 @@ gy_stage_read(const void *base, uint64_t size, uint64_t store_id,
             group.sequence_first > GY_SEQUENCE_MAX) {
             return GYRE_CORRUPT;
         }
-        group.payload = gyre_slice(bytes + GY_PAGE + (uint64_t)i * buffer_size + GY_FRAME_HEADER_SIZE,
-                                   (size_t)committed);
+        group.payload = gyre_slice(
+            bytes + GY_PAGE + (uint64_t)i * buffer_size + GY_FRAME_HEADER_SIZE, (size_t)committed);
         insert_group(ret_groups, found++, &group);
     }
     *ret_count = found;

@@ -1,7 +1,9 @@
-/* stage.h - layout of staging memory: where the log's group buffers lie, so that a killed process leaves its BUFFERED commits behind.
+/* stage.h - layout of staging memory: where the log's group buffers lie, so that a killed process
+ * leaves its BUFFERED commits behind.
  *
- * Page 0 is the header, then `count` buffers of `buffer_size` bytes (each a frame being built: 64 bytes for the frame
- * header, then payload). Little-endian, written by one process, read by the next one of the same boot.
+ * Page 0 is the header, then `count` buffers of `buffer_size` bytes (each a frame being built: 64
+ * bytes for the frame header, then payload). Little-endian, written by one process, read by the
+ * next one of the same boot.
  *
  *   off  len  field
  *     0    8  magic        "GYSTAGE1"
@@ -16,10 +18,11 @@
  *            28  1  flags           GY_FRAME_PART, FIRST, LAST
  *            32  8  sequence_last
  *            40  8  part_offset     GY_FRAME_PART: offset of this part in its commit
- * Order of stores: payload, then record_count and sequence_last, then committed; `order` last when a group is opened and first
- * (to 0) when it is freed. A process that dies between two of them leaves the state before. record_count and sequence_last may
- * be ahead of `committed`: the reader counts for itself.
- * The memory is trusted no more than a file: magic, store, sizes and every commit are checked.
+ * Order of stores: payload, then record_count and sequence_last, then committed; `order` last when
+ * a group is opened and first (to 0) when it is freed. A process that dies between two of them
+ * leaves the state before. record_count and sequence_last may be ahead of `committed`: the reader
+ * counts for itself. The memory is trusted no more than a file: magic, store, sizes and every
+ * commit are checked.
  */
 #ifndef GY_STAGE_LAYOUT_H
 #define GY_STAGE_LAYOUT_H
@@ -62,7 +65,8 @@ struct gy_staged_group {
     uint64_t part_offset;
 };
 
-/* The groups of an area in their order. CORRUPT or UNSUPPORTED when the area is not ours or makes no sense. */
+/* The groups of an area in their order. CORRUPT or UNSUPPORTED when the area is not ours or makes
+ * no sense. */
 gyre_status gy_stage_read(const void *base, uint64_t size, uint64_t store_id,
                           struct gy_staged_group ret_groups[GY_STAGE_COUNT_MAX],
                           uint32_t *ret_count);

@@ -1,5 +1,5 @@
-/* wal.c - the log's front: groups, staging of commits, answers. The writer is wal_writer.c, slots and switching are
- * wal_slot.c. Rules W1..W7 in wal.h.
+/* wal.c - the log's front: groups, staging of commits, answers. The writer is wal_writer.c, slots
+ * and switching are wal_slot.c. Rules W1..W7 in wal.h.
  */
 #include "engine/disk/wal.h"
 #include "engine/disk/wal_parts.h"
@@ -10,9 +10,6 @@
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
-
-
-
 
 static struct gy_sched *
 sched_of(const struct gy_wal *wal)
@@ -152,8 +149,8 @@ is_answerable(const struct gy_wal *wal, const struct gy_wal_group *group)
     if (group->sync_wanted) {
         return wal->durable_sequence >= group->sequence_last;
     }
-    /* Written with everything before it: what lies behind a hole is not there for recovery, the earlier parts of a large
-     * commit included. */
+    /* Written with everything before it: what lies behind a hole is not there for recovery, the
+     * earlier parts of a large commit included. */
     return wal->has_stage || wal->written_sequence >= group->sequence_last;
 }
 
@@ -256,8 +253,9 @@ make_room(struct gy_wal *wal, uint32_t need)
     return start_group(wal, 0, 0) != NULL;
 }
 
-/* Is there log space for `size` more bytes, so that what is staged can be written? A commit is refused before it is staged when the
- * disk is full, never after. The next slot counts whole: it is made ahead. */
+/* Is there log space for `size` more bytes, so that what is staged can be written? A commit is
+ * refused before it is staged when the disk is full, never after. The next slot counts whole: it is
+ * made ahead. */
 static bool
 has_log_room(const struct gy_wal *wal, uint64_t size)
 {
@@ -413,10 +411,10 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
     for (size_t at = 0; at < bytes.size;) {
         const size_t size = (size_t)gy_min_u64(bytes.size - at, wal->group_payload_max);
         const bool last = at + size == bytes.size;
-        const uint8_t flags = (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) |
-                                        (last ? GY_FRAME_LAST : 0));
-        const gyre_status status = await_part(
-            wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, at, &group);
+        const uint8_t flags =
+            (uint8_t)(GY_FRAME_PART | (at == 0 ? GY_FRAME_FIRST : 0) | (last ? GY_FRAME_LAST : 0));
+        const gyre_status status =
+            await_part(wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, at, &group);
 
         if (status != GYRE_OK) {
             return status; /* poisoned: its parts are a torn tail */

@@ -1,26 +1,33 @@
 /* wal.h - the log: the only durable copy of commits that no table holds yet.
  *
- * Commits are copied into the open group. Groups are closed, sealed as one frame (codec/frame.h) and written in order by one
- * coroutine, up to GY_WAL_IN_FLIGHT_MAX at a time at growing offsets. Everybody who arrives while writes are in flight shares
- * the next group: that is the group commit.
+ * Commits are copied into the open group. Groups are closed, sealed as one frame (codec/frame.h)
+ * and written in order by one coroutine, up to GY_WAL_IN_FLIGHT_MAX at a time at growing offsets.
+ * Everybody who arrives while writes are in flight shares the next group: that is the group commit.
  *
- * Group buffers lie in staging memory that outlives the process (world stage), where there is any: then a BUFFERED
- * commit is safe from the death of the process as soon as it is copied. stage.h says how it is laid out.
+ * Group buffers lie in staging memory that outlives the process (world stage), where there is any:
+ * then a BUFFERED commit is safe from the death of the process as soon as it is copied. stage.h
+ * says how it is laid out.
  *
- *   W1  A DURABLE commit is answered after its frame and every frame before it are durable: DSYNC write if nothing
- *       unsynced precedes it in its log, else a plain write, then fdatasync submitted after all earlier
- *       frames have completed. The log's name was durable before its first frame.
- *   W2  A BUFFERED commit is answered when it is staged (with staging) or written (without) and everything before it is answered:
- *       answers go out in log order, also across classes. It is durable wal_linger_ms later, or when wal_buffer_size bytes are not.
- *   W3  A block that was written is never written again while its log is needed. A log that is full is made durable as a whole before the first
- *       frame of the next is submitted, so only the last log can have a torn tail.
- *   W4  A log is named in the manifest (ADD_LOG) before its first commit frame is submitted; recovery replays exactly the logs that the
- *       manifest names.
- *   W5  After any failed or short write or sync the log is poisoned: everybody unanswered gets IO (outcome unknown), later
- *       appends READ_ONLY, nothing is retried, sequences are not used again.
- *   W6  Log slots are zero-filled and synced (file and directory) before they are used, keep their names and are reused; a
- *       slot is free once the manifest says that its log is not needed (gy_wal_release).
- *   W7  Between gy_wal_await_reserve and gy_wal_append the caller does not suspend: log order is memtable order.
+ *   W1  A DURABLE commit is answered after its frame and every frame before it are durable: DSYNC
+ *       write if nothing unsynced precedes it in its log, else a plain write, then fdatasync
+ *       submitted after all earlier frames have completed. The log's name was durable before its
+ *       first frame.
+ *   W2  A BUFFERED commit is answered when it is staged (with staging) or written (without) and
+ *       everything before it is answered: answers go out in log order, also across classes. It is
+ *       durable wal_linger_ms later, or when wal_buffer_size bytes are not.
+ *   W3  A block that was written is never written again while its log is needed. A log that is full
+ *       is made durable as a whole before the first frame of the next is submitted, so only the
+ *       last log can have a torn tail.
+ *   W4  A log is named in the manifest (ADD_LOG) before its first commit frame is submitted;
+ *       recovery replays exactly the logs that the manifest names.
+ *   W5  After any failed or short write or sync the log is poisoned: everybody unanswered gets IO
+ *       (outcome unknown), later appends READ_ONLY, nothing is retried, sequences are not used
+ *       again.
+ *   W6  Log slots are zero-filled and synced (file and directory) before they are used, keep their
+ *       names and are reused; a slot is free once the manifest says that its log is not needed
+ *       (gy_wal_release).
+ *   W7  Between gy_wal_await_reserve and gy_wal_append the caller does not suspend: log order is
+ *       memtable order.
  */
 #ifndef GY_WAL_H
 #define GY_WAL_H
@@ -34,7 +41,8 @@
 #define GY_WAL_IN_FLIGHT_MAX 4u
 #define GY_WAL_GROUP_COUNT_MAX 64u
 #define GY_WAL_STALLS_MAX 8u
-#define GY_WAL_GROUP_EAGER_SIZE (16u * 1024u)  /* with writes in flight a synced group waits for this size */
+/* with writes in flight a synced group waits for this size */
+#define GY_WAL_GROUP_EAGER_SIZE (16u * 1024u)
 #define GY_WAL_GROUP_EAGER_NS (50ull * 1000u)  /* ... or this age */
 
 enum gy_wal_class { GY_WAL_DURABLE, GY_WAL_BUFFERED };
@@ -63,8 +71,9 @@ struct gy_wal_group {
     uint32_t written;        /* bytes of span, when a transfer came back short */
     uint32_t stalls;         /* transfers in a row that did not get a whole page further */
     uint64_t part_offset;    /* of a part in its commit */
-    uint64_t whole_span;     /* first part of a large commit: what all its frames take, so that no commit is
-                                split over two logs */
+    /* first part of a large commit: what all its frames take, so that no commit is split over two
+     * logs */
+    uint64_t whole_span;
     struct gy_req req;
     struct gy_waitq waiters; /* commits of this group that are not answered */
 };
@@ -96,7 +105,8 @@ struct gy_wal {
     struct gy_wal_config config;
     struct gy_stage_area stage;
     bool has_stage;          /* group buffers outlive the process */
-    struct gy_wal_group groups[GY_WAL_GROUP_COUNT_MAX]; /* ring in log order: [head, tail) are in use */
+    /* ring in log order: [head, tail) are in use */
+    struct gy_wal_group groups[GY_WAL_GROUP_COUNT_MAX];
     uint64_t group_head;
     uint64_t group_tail;     /* the group at tail - 1 may be OPEN; all before it are not */
     uint64_t group_submit;   /* first one that is not WRITING or WRITTEN */
@@ -108,8 +118,10 @@ struct gy_wal {
     struct gy_file slots[GY_WAL_SLOT_MAX];
     bool slot_exists[GY_WAL_SLOT_MAX];
     bool slot_ready[GY_WAL_SLOT_MAX];           /* zero-filled, synced, open, no log in it */
-    bool slot_taken[GY_WAL_SLOT_MAX];           /* a log is being started in it: not ready, not yet live */
-    struct gy_wal_log logs[GY_WAL_SLOT_MAX];    /* ascending; the last is the current one once started */
+    /* a log is being started in it: not ready, not yet live */
+    bool slot_taken[GY_WAL_SLOT_MAX];
+    /* ascending; the last is the current one once started */
+    struct gy_wal_log logs[GY_WAL_SLOT_MAX];
     uint32_t log_count;
     bool started;            /* there is a current log */
 
@@ -120,7 +132,8 @@ struct gy_wal {
     uint64_t sequence_next;  /* of the next commit */
     uint64_t written_sequence; /* last commit below written_offset */
     uint64_t durable_sequence;
-    uint64_t answered;       /* everything at or below it is answered, or may be: the published sequence */
+    /* everything at or below it is answered, or may be: the published sequence */
+    uint64_t answered;
     uint64_t sync_target;    /* make everything up to here durable without delay */
     uint64_t unsynced_since_ns; /* age of the oldest commit that is not durable; 0 = none */
 
@@ -145,7 +158,8 @@ struct gy_wal {
     struct gy_wal_stats stats;
 };
 
-/* Take over what recovery found: logs still needed (their slots hold them), the next sequence. Starts no log yet. */
+/* Take over what recovery found: logs still needed (their slots hold them), the next sequence.
+ * Starts no log yet. */
 GYRE_NODISCARD gyre_status gy_wal_init(struct gy_wal *wal, const struct gy_wal_config *config,
                                        const struct gy_wal_log *logs, uint32_t log_count,
                                        const bool *slot_exists, uint64_t sequence_next);
@@ -159,14 +173,15 @@ struct gy_wal_staged {
     uint64_t sequence_last;
 };
 
-/* Make staging memory and start a new log whose first frame names the exact end of the previous one; append the
- * `staged` groups to it and make them durable; then record log and stage in the manifest. Starts the writer. */
+/* Make staging memory and start a new log whose first frame names the exact end of the previous
+ * one; append the `staged` groups to it and make them durable; then record log and stage in the
+ * manifest. Starts the writer. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end,
                                                           const struct gy_wal_staged *staged,
                                                           uint32_t staged_count);
 
-/* Make room for a commit of `size` bytes (operations, without its length). Waits while staging is full. READ_ONLY when poisoned, NO_SPACE
- * when no log slot can be made, CLOSED. */
+/* Make room for a commit of `size` bytes (operations, without its length). Waits while staging is
+ * full. READ_ONLY when poisoned, NO_SPACE when no log slot can be made, CLOSED. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_reserve(struct gy_wal *wal, size_t size);
 /* The same without waiting: true when gy_wal_append may follow at once. */
 bool gy_wal_try_reserve(struct gy_wal *wal, size_t size);
@@ -180,7 +195,8 @@ struct gy_wal_commit {
     enum gy_wal_class klass;
 };
 
-/* Copy the commit into the log: takes commit->count sequences, returns the first. Does not suspend (W7). */
+/* Copy the commit into the log: takes commit->count sequences, returns the first. Does not suspend
+ * (W7). */
 uint64_t gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit);
 
 /* The largest commit that a log of this slot size takes (bytes of operations). */
@@ -196,7 +212,8 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_append_large(struct gy_wal *
                                                                  const struct gy_wal_commit *commit,
                                                                  uint64_t *ret_sequence);
 
-/* Wait until everything up to `sequence` is answered (W1, W2). IO when the log was poisoned first. */
+/* Wait until everything up to `sequence` is answered (W1, W2). IO when the log was poisoned
+ * first. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence);
 
 /* Make all commits appended so far durable. */
@@ -214,10 +231,12 @@ void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
 void gy_wal_poison(struct gy_wal *wal, gyre_status status);
 
 uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
-/* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */
+/* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log
+ * alive. */
 uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);
 
-/* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop the stage. */
+/* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop
+ * the stage. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_close(struct gy_wal *wal);
 
 /* Start and end frames carry how far the manifest was durable (N4). */

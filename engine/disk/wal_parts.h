@@ -1,10 +1,12 @@
-/* wal_parts.h - what wal.c, wal_writer.c and wal_slot.c know of each other; nobody else includes it. */
+/* wal_parts.h - what wal.c, wal_writer.c and wal_slot.c know of each other; nobody else includes
+ * it. */
 #ifndef GY_WAL_PARTS_H
 #define GY_WAL_PARTS_H
 
 #include "engine/disk/wal.h"
 
-/* Where the frames of a log end at the latest: a page is kept for the end record and one for the slot's mark. */
+/* Where the frames of a log end at the latest: a page is kept for the end record and one for the
+ * slot's mark. */
 static inline uint64_t
 gy_wal_log_end(const struct gy_wal *wal)
 {

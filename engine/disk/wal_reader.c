@@ -22,8 +22,8 @@ struct window {
 
 /* At least `want` bytes (or what the file has) at `offset`. */
 static GY_SUSPENDS gyre_status
-await_fill(struct gy_loop *loop, const struct gy_file *file, struct window *window,
-           uint64_t offset, uint64_t want)
+await_fill(struct gy_loop *loop, const struct gy_file *file, struct window *window, uint64_t offset,
+           uint64_t want)
 {
     if (offset >= window->start && offset - window->start <= window->size &&
         (window->start + window->size - offset >= want ||
@@ -34,9 +34,9 @@ await_fill(struct gy_loop *loop, const struct gy_file *file, struct window *wind
     window->size = 0;
     while (window->size < WINDOW_SIZE && window->start + window->size < window->file_size) {
         uint32_t got = 0;
-        const gyre_status status = gy_file_await_read_some(
-            loop, file, GY_IO_META, window->bytes + window->size, READ_CHUNK,
-            window->start + window->size, &got);
+        const gyre_status status =
+            gy_file_await_read_some(loop, file, GY_IO_META, window->bytes + window->size,
+                                    READ_CHUNK, window->start + window->size, &got);
 
         if (status != GYRE_OK) {
             return status;
@@ -118,8 +118,7 @@ add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
     }
     if (reader->part_size + payload.size > reader->part_capacity) {
         const size_t capacity = (reader->part_size + payload.size) * 2;
-        uint8_t *part =
-            gy_heap_realloc(&reader->loop->heap, reader->part, capacity, GY_MEM_CALL);
+        uint8_t *part = gy_heap_realloc(&reader->loop->heap, reader->part, capacity, GY_MEM_CALL);
 
         if (part == NULL) {
             return gy_fail(sched, GYRE_NO_MEMORY, "no memory to put a large commit together");
@@ -162,7 +161,8 @@ deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset
 gyre_status
 gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
                       struct gyre_slice payload, uint8_t flags, uint64_t part_offset,
-                      uint64_t sequence_first, uint32_t *ret_record_count, uint64_t *ret_sequence_last)
+                      uint64_t sequence_first, uint32_t *ret_record_count,
+                      uint64_t *ret_sequence_last)
 {
     uint64_t sequence = sequence_first;
     gyre_status status = GYRE_OK;
@@ -245,8 +245,8 @@ out:
     return status;
 }
 
-/* A slot has its mark in the last page since before it was first used (wal_slot.c): a file without it was cut, and with it
- * what would tell a torn tail from damage. */
+/* A slot has its mark in the last page since before it was first used (wal_slot.c): a file without
+ * it was cut, and with it what would tell a torn tail from damage. */
 static GY_SUSPENDS gyre_status
 await_check_whole(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window)
 {
@@ -299,8 +299,7 @@ static gyre_status
 take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struct gy_frame *frame,
            const uint8_t *bytes, uint64_t offset, struct gy_log_result *result)
 {
-    const struct gyre_slice payload =
-        gyre_slice(bytes + GY_FRAME_HEADER_SIZE, frame->payload_size);
+    const struct gyre_slice payload = gyre_slice(bytes + GY_FRAME_HEADER_SIZE, frame->payload_size);
     struct gy_sched *sched = &reader->loop->sched;
     uint32_t record_count = 0;
     uint64_t sequence_last = 0;
@@ -327,9 +326,9 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
         return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
                           "a frame that does not belong into a log");
     }
-    status = gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags,
-                                   frame->previous, frame->sequence_first, &record_count,
-                                   &sequence_last);
+    status =
+        gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags, frame->previous,
+                              frame->sequence_first, &record_count, &sequence_last);
     if (status == GYRE_OK &&
         (record_count != frame->record_count || sequence_last != frame->sequence_last)) {
         status = gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
@@ -395,7 +394,8 @@ gy_wal_await_was_used(struct gy_wal_reader *reader, const struct gy_file *file, 
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
     for (uint64_t at = GY_PAGE; !*ret_was_used; at += gy_frame_span(frame.payload_size)) {
-        if (await_frame(reader, file, &window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
+        if (await_frame(reader, file, &window, number, at, &frame, &bytes, &status) !=
+            GY_FRAME_OK) {
             break;
         }
         *ret_was_used = frame.durable_offset > 0;
@@ -416,8 +416,8 @@ note_damage(struct gy_wal_reader *reader, const struct gy_file *file, uint64_t o
     }
 }
 
-/* As await_walk, but a page where no good frame starts is passed over. It is damage only where a frame follows it, or
- * where `end` says that one should. */
+/* As await_walk, but a page where no good frame starts is passed over. It is damage only where a
+ * frame follows it, or where `end` says that one should. */
 static GY_SUSPENDS gyre_status
 await_walk_lenient(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
                    uint64_t number, uint64_t end, struct gy_log_result *result)
@@ -494,7 +494,8 @@ gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint
             number = gy_max_u64(number, frame.file_number);
         }
         is_blank = is_blank && (status != GYRE_OK || is_blank_page(&window, at) ||
-                                window.file_size - at <= GY_PAGE); /* the slot's mark (wal_slot.c) */
+                                /* the slot's mark (wal_slot.c) */
+                                window.file_size - at <= GY_PAGE);
         gy_await_turn(&loop->sched);
     }
     gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);

@@ -1,15 +1,16 @@
 /* wal_reader.h - what a log says after a crash; used by recovery and salvage.
  *
- *   X1  Frames are read from the start; reading stops at the first place where no frame starts, or at the end record.
- *   X2  For a log with a successor, the successor's start frame names the exact end: stopping before it is CORRUPT, and nothing past
- *       it is delivered.
- *   X3  For the last log, stopping is a torn tail unless a valid frame further on says that this place was durable
- *       already (its durable_offset lies behind it): then CORRUPT. So it is when the file has lost its last page, where the slot's mark is. Dropped
- *       bytes are counted.
- *   X4  Sequences go on without a gap inside a log: CORRUPT else. A log's start frame may leave numbers out (they
- *       belonged to commits that a power cut took), never go back.
- *   X5  A commit in parts is delivered when its LAST part is there, in the same log or in staging (a part
- *       may be in both: its offset in the commit tells). Parts
+ *   X1  Frames are read from the start; reading stops at the first place where no frame starts, or
+ *       at the end record.
+ *   X2  For a log with a successor, the successor's start frame names the exact end: stopping
+ *       before it is CORRUPT, and nothing past it is delivered.
+ *   X3  For the last log, stopping is a torn tail unless a valid frame further on says that this
+ *       place was durable already (its durable_offset lies behind it): then CORRUPT. So it is when
+ *       the file has lost its last page, where the slot's mark is. Dropped bytes are counted.
+ *   X4  Sequences go on without a gap inside a log: CORRUPT else. A log's start frame may leave
+ *       numbers out (they belonged to commits that a power cut took), never go back.
+ *   X5  A commit in parts is delivered when its LAST part is there, in the same log or in staging
+ *       (a part may be in both: its offset in the commit tells). Parts
  *       without it are dropped when another commit follows.
  */
 #ifndef GY_WAL_READER_H
@@ -27,18 +28,22 @@ struct gy_wal_reader {
     gyre_status (*commit)(void *arg, struct gyre_slice operations, uint64_t sequence_first,
                           uint32_t count);
     void *arg;
-    bool lenient;                /* salvage: skip damage instead of failing; X2..X4 are not demanded */
-    void (*damage)(void *arg, const struct gyre_error *error); /* lenient: gets each damaged place; may be NULL */
+    /* salvage: skip damage instead of failing; X2..X4 are not demanded */
+    bool lenient;
+    /* lenient: gets each damaged place; may be NULL */
+    void (*damage)(void *arg, const struct gyre_error *error);
     uint64_t sequence_next;      /* expected; set by each start frame */
     uint8_t *part;               /* a commit being put together */
-    size_t part_size;            /* kept after LAST until the next frame: recovery writes it to the new log */
+    /* kept after LAST until the next frame: recovery writes it to the new log */
+    size_t part_size;
     size_t part_capacity;
     uint64_t part_sequence;
     uint64_t tail_dropped_bytes; /* result, X3 */
     uint64_t record_count;       /* result: operations delivered */
 };
 
-/* What the start frame of the log in `file` says. NOT_FOUND: no log with that number starts here. `number` 0 (salvage): any. */
+/* What the start frame of the log in `file` says. NOT_FOUND: no log with that number starts here.
+ * `number` 0 (salvage): any. */
 struct gy_log_start {
     uint64_t number;
     uint64_t previous_end;
@@ -65,15 +70,17 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
                                                          uint64_t number, uint64_t end,
                                                          struct gy_log_result *ret_result);
 
-/* Does log `number` hold a frame that was written after the manifest had named it (W4)? A log that the manifest does not
- * name and yet was used proves that the manifest has lost its end (N4): commits recovered from staging may stand in a log
- * before it is named, but those carry durable_offset 0. */
+/* Does log `number` hold a frame that was written after the manifest had named it (W4)? A log that
+ * the manifest does not name and yet was used proves that the manifest has lost its end (N4):
+ * commits recovered from staging may stand in a log before it is named, but those carry
+ * durable_offset 0. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_was_used(struct gy_wal_reader *reader,
                                                              const struct gy_file *file,
                                                              uint64_t number, bool *ret_was_used);
 
-/* Salvage, for a log whose beginning is damaged: the highest log number that any valid frame in `file` has. NOT_FOUND: there is
- * no valid frame of this store. *ret_is_blank: the file holds nothing but zeros. */
+/* Salvage, for a log whose beginning is damaged: the highest log number that any valid frame in
+ * `file` has. NOT_FOUND: there is no valid frame of this store. *ret_is_blank: the file holds
+ * nothing but zeros. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_find(struct gy_wal_reader *reader,
                                                          const struct gy_file *file,
                                                          uint64_t *ret_number, bool *ret_is_blank);

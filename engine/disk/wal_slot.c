@@ -1,7 +1,9 @@
-/* wal_slot.c - log slots: making them, starting a log, switching to the next, the end record; W3, W4, W6 in wal.h.
+/* wal_slot.c - log slots: making them, starting a log, switching to the next, the end record; W3,
+ * W4, W6 in wal.h.
  *
- * A slot's last page holds a frame (kind LOG_END, file number 0) that says the slot was zero-filled and synced as a
- * whole; a slot without it (a crash while it was made, another slot size) is filled again before it is used.
+ * A slot's last page holds a frame (kind LOG_END, file number 0) that says the slot was zero-filled
+ * and synced as a whole; a slot without it (a crash while it was made, another slot size) is filled
+ * again before it is used.
  */
 #include "engine/disk/names.h"
 #include "engine/disk/wal.h"
@@ -27,9 +29,8 @@ await_write_mark(struct gy_wal *wal, uint32_t slot, const struct gy_frame *frame
                  struct gyre_slice payload)
 {
     struct gy_heap *heap = &loop_of(wal)->heap;
-    const struct gy_frame_place place = {.store_id = wal->config.store_id,
-                                         .file_number = frame->file_number,
-                                         .offset = offset};
+    const struct gy_frame_place place = {
+        .store_id = wal->config.store_id, .file_number = frame->file_number, .offset = offset};
     uint8_t *page = gy_heap_map(heap, GY_PAGE, GY_MEM_BUFFERS);
     gyre_status status;
 
@@ -52,9 +53,8 @@ await_write_mark(struct gy_wal *wal, uint32_t slot, const struct gy_frame *frame
 static struct gy_frame
 slot_mark(const struct gy_wal *wal)
 {
-    return (struct gy_frame){.kind = GY_FRAME_LOG_END,
-                             .sequence_first = 1,
-                             .durable_offset = wal->config.slot_size};
+    return (struct gy_frame){
+        .kind = GY_FRAME_LOG_END, .sequence_first = 1, .durable_offset = wal->config.slot_size};
 }
 
 static GY_SUSPENDS gyre_status
@@ -102,8 +102,7 @@ await_check_mark(struct gy_wal *wal, uint32_t slot, bool *ret_ready)
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log file");
     }
     status = gy_file_await_read(loop, &wal->slots[slot], GY_IO_META, page, GY_PAGE, offset);
-    *ret_ready = status == GYRE_OK &&
-                 gy_frame_open(page, GY_PAGE, &place, &frame) == GY_FRAME_OK &&
+    *ret_ready = status == GYRE_OK && gy_frame_open(page, GY_PAGE, &place, &frame) == GY_FRAME_OK &&
                  frame.kind == GY_FRAME_LOG_END;
     gy_heap_unmap(&loop->heap, page, GY_PAGE, GY_MEM_BUFFERS);
     return status;
@@ -294,8 +293,8 @@ enter_log(struct gy_wal *wal, const struct gy_wal_log *log, uint64_t offset)
     wal->plain_end = 0;
 }
 
-/* Nothing is in flight: make the old log durable, then start the next (W3, W4). Not OK: no slot (slot_status, or not yet), or
- * poisoned. */
+/* Nothing is in flight: make the old log durable, then start the next (W3, W4). Not OK: no slot
+ * (slot_status, or not yet), or poisoned. */
 GY_SUSPENDS gyre_status
 gy_wal_await_switch(struct gy_wal *wal)
 {
@@ -328,7 +327,8 @@ gy_wal_await_switch(struct gy_wal *wal)
         edit.u.log.slot = slot;
         status = gy_manifest_await_append(wal->config.manifest, &edit, 1);
     }
-    if (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY) { /* refused before anything was written */
+    /* refused before anything was written */
+    if (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY) {
         wal->slot_ready[slot] = true;
         wal->slot_taken[slot] = false;
         wal->slot_status = status;
@@ -372,13 +372,13 @@ make_stage(struct gy_wal *wal)
     struct gy_world *world = loop_of(wal)->world;
     struct gy_stage_area *area = &wal->stage;
     const uint64_t id[2] = {wal->config.store_id, world->ops->random(world)};
-    const uint64_t buffer = gy_clamp_u64(gy_align_down(wal->config.buffer_size / 16, GY_PAGE),
-                                         16u * 1024u,
-                                         gy_min_u64(256u * 1024u, wal->config.slot_size / 4));
+    const uint64_t buffer =
+        gy_clamp_u64(gy_align_down(wal->config.buffer_size / 16, GY_PAGE), 16u * 1024u,
+                     gy_min_u64(256u * 1024u, wal->config.slot_size / 4));
 
     area->buffer_size = (uint32_t)gy_align_down(buffer, GY_PAGE);
-    area->count = (uint32_t)gy_clamp_u64(wal->config.buffer_size / area->buffer_size, 4,
-                                         GY_STAGE_COUNT_MAX);
+    area->count =
+        (uint32_t)gy_clamp_u64(wal->config.buffer_size / area->buffer_size, 4, GY_STAGE_COUNT_MAX);
     area->size = gy_stage_size(area->count, area->buffer_size);
     if (!gy_heap_charge(&loop_of(wal)->heap, area->size, GY_MEM_BUFFERS)) {
         return gy_fail(&loop_of(wal)->sched, GYRE_NO_MEMORY,
@@ -428,7 +428,8 @@ await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
             .record_count = last ? staged->record_count : 0,
             .sequence_first = staged->sequence_first,
             .sequence_last = last ? staged->sequence_last : staged->sequence_first - 1,
-            .durable_offset = 0, /* the manifest does not name this log yet: gy_wal_await_was_used */
+            /* the manifest does not name this log yet: gy_wal_await_was_used */
+            .durable_offset = 0,
             .file_number = log->number,
             .previous = staged->large ? at : 0};
         const struct gy_frame_place place = {
@@ -453,8 +454,7 @@ await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
 
 static GY_SUSPENDS gyre_status
 await_append_all_staged(struct gy_wal *wal, const struct gy_wal_log *log,
-                        const struct gy_wal_staged *staged, uint32_t staged_count,
-                        uint64_t *offset)
+                        const struct gy_wal_staged *staged, uint32_t staged_count, uint64_t *offset)
 {
     struct gy_heap *heap = &loop_of(wal)->heap;
     uint8_t *bytes = gy_heap_map(heap, STAGED_FRAME_MAX, GY_MEM_BUFFERS);

@@ -1,7 +1,9 @@
-/* wal_writer.c - the coroutine that writes groups to the log in order and makes them durable; W1, W2, W5 in wal.h.
+/* wal_writer.c - the coroutine that writes groups to the log in order and makes them durable; W1,
+ * W2, W5 in wal.h.
  *
- * Each round: take in what the device has finished, close the open group when it is time, hand closed groups to the
- * device, start a sync when something waits for one, sleep until the next of these can change.
+ * Each round: take in what the device has finished, close the open group when it is time, hand
+ * closed groups to the device, start a sync when something waits for one, sleep until the next of
+ * these can change.
  */
 #include "engine/disk/wal.h"
 #include "engine/disk/wal_parts.h"
@@ -44,8 +46,8 @@ submit_write(struct gy_wal *wal, struct gy_wal_group *group)
     gy_loop_submit(loop_of(wal), &group->req);
 }
 
-/* A failed transfer poisons; a short one goes on from the last whole page (the device may have moved less than one), unless it gets
- * nowhere several times in a row. */
+/* A failed transfer poisons; a short one goes on from the last whole page (the device may have
+ * moved less than one), unless it gets nowhere several times in a row. */
 static void
 finish_write(struct gy_wal *wal, struct gy_wal_group *group)
 {
@@ -73,8 +75,8 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
     wal->stats.bytes_written += group->span;
 }
 
-/* The log has it and everything before it. Not earlier: behind a hole that a killed process leaves, recovery finds nothing in the
- * log, and the staged copy is the only one. */
+/* The log has it and everything before it. Not earlier: behind a hole that a killed process leaves,
+ * recovery finds nothing in the log, and the staged copy is the only one. */
 static void
 free_buffer(struct gy_wal *wal, const struct gy_wal_group *group)
 {
@@ -199,8 +201,8 @@ open_group(struct gy_wal *wal)
 static bool
 is_due(struct gy_wal *wal, const struct gy_wal_group *group, uint64_t now, uint64_t *deadline_ns)
 {
-    const bool urgent = wal->sync_target >= group->sequence_first || !wal->has_stage ||
-                        wal->closing;
+    const bool urgent =
+        wal->sync_target >= group->sequence_first || !wal->has_stage || wal->closing;
 
     if (group->used == 0 || wal->large) {
         return false;
@@ -234,15 +236,16 @@ seal(struct gy_wal *wal, struct gy_wal_group *group)
                                    .durable_offset = wal->durable_offset,
                                    .file_number = log->number,
                                    .previous = group->part_offset};
-    const struct gy_frame_place place = {.store_id = wal->config.store_id,
-                                         .file_number = log->number,
-                                         .offset = wal->offset};
+    const struct gy_frame_place place = {
+        .store_id = wal->config.store_id, .file_number = log->number, .offset = wal->offset};
 
     gy_frame_seal(group->buffer, &frame, &place);
     group->offset = wal->offset;
     group->span = (uint32_t)gy_frame_span(group->used);
-    /* DSYNC persists its own blocks only: it is enough when everything before is durable or on its way there by DSYNC. */
-    group->dsync = wal->sync_target >= group->sequence_first && wal->plain_end <= wal->durable_offset;
+    /* DSYNC persists its own blocks only: it is enough when everything before is durable or on its
+     * way there by DSYNC. */
+    group->dsync =
+        wal->sync_target >= group->sequence_first && wal->plain_end <= wal->durable_offset;
     wal->offset += group->span;
     if (!group->dsync) {
         wal->plain_end = wal->offset;
@@ -299,7 +302,8 @@ submit_sync(struct gy_wal *wal)
     gy_loop_submit(loop_of(wal), &wal->sync_req);
 }
 
-/* BUFFERED commits are made durable half a linger after the oldest came, so that the whole takes at most one. */
+/* BUFFERED commits are made durable half a linger after the oldest came, so that the whole takes at
+ * most one. */
 static void
 watch_linger(struct gy_wal *wal, uint64_t now, uint64_t *deadline_ns)
 {

@@ -43,7 +43,8 @@
 /* Limits. Going past one is GYRE_INVALID with a text that names the limit. */
 #define GYRE_KEY_SIZE_MAX 65536u                /* bytes; a key has at least 1 */
 #define GYRE_VALUE_SIZE_MAX (16u << 20)         /* bytes; also at most memory_limit / 8 */
-#define GYRE_BATCH_SIZE_MAX (32u << 20)         /* bytes of keys and values; also memory_limit / 4 */
+/* bytes of keys and values; also memory_limit / 4 */
+#define GYRE_BATCH_SIZE_MAX (32u << 20)
 #define GYRE_BATCH_COUNT_MAX (1u << 20)         /* operations in one batch */
 #define GYRE_MULTI_GET_MAX 4096u                /* keys in one gyre_multi_get */
 #define GYRE_ITERATORS_MAX 4096u                /* open at once in one store */

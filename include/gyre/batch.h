@@ -1,8 +1,8 @@
 /* gyre/batch.h - a list of puts and deletes that is applied whole or not at all (gyre_write).
  *
- * A batch holds copies of its keys and values in plain memory of its own, belongs to no loop, and can be
- * used again after gyre_batch_clear. Later operations of a batch win over earlier ones on the same key.
- * Not for use by two threads at once.
+ * A batch holds copies of its keys and values in plain memory of its own, belongs to no loop, and
+ * can be used again after gyre_batch_clear. Later operations of a batch win over earlier ones on
+ * the same key. Not for use by two threads at once.
  */
 #ifndef GYRE_BATCH_H
 #define GYRE_BATCH_H

@@ -1,8 +1,8 @@
 /* gyre/db.h - a store: open, write, read, snapshots, maintenance.
  *
- * Keys are ordered bytewise (memcmp, then the shorter first). Everything here may suspend the calling
- * coroutine unless it says otherwise; outside a coroutine it drives the loop until it is done.
- * Slices given to a call are borrowed until it returns. An output is written only on GYRE_OK.
+ * Keys are ordered bytewise (memcmp, then the shorter first). Everything here may suspend the
+ * calling coroutine unless it says otherwise; outside a coroutine it drives the loop until it is
+ * done. Slices given to a call are borrowed until it returns. An output is written only on GYRE_OK.
  *
  * Errors that any call on a store may return besides those it lists:
  *   MISUSE     wrong thread, forked child, inside a callback
@@ -42,9 +42,9 @@ GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_open(gyre_loop *loop, con
                                                             gyre_db **ret_db);
 
 /* Finish what is in flight, make every commit durable, stop background work, close. The memtable is
- * left to the log, so closing is quick. BUSY while values, iterators or snapshots are held or calls of other
- * coroutines are running: the text counts them and the store stays open. Any other error: the store is
- * closed all the same and says what could not be made durable. NULL is fine.
+ * left to the log, so closing is quick. BUSY while values, iterators or snapshots are held or calls
+ * of other coroutines are running: the text counts them and the store stays open. Any other error:
+ * the store is closed all the same and says what could not be made durable. NULL is fine.
  * Source: engine/db/close.c */
 GYRE_SUSPENDS GYRE_API gyre_status gyre_close(gyre_db *db);
 
@@ -58,13 +58,15 @@ GYRE_API gyre_loop *gyre_db_loop(gyre_db *db);
  *   key      1..GYRE_KEY_SIZE_MAX bytes
  *   value    0..GYRE_VALUE_SIZE_MAX bytes
  *
- * Cost:    DURABLE: one device write, shared by all writers that arrive meanwhile. BUFFERED: a memcpy.
- *          May wait when compaction is behind: writers slow down smoothly, they are not stopped.
+ * Cost:    DURABLE: one device write, shared by all writers that arrive meanwhile. BUFFERED: a
+ *          memcpy. May wait when compaction is behind: writers slow down smoothly, they are not
+ *          stopped.
  * Returns: INVALID      a size is out of its limit
  *          READ_ONLY    opened read-only, or an earlier log write failed: reopen the store
  *          NO_SPACE     the disk is full; works again by itself when there is space
- *          IO           the log could not be written: it is unknown whether this write will be there after
- *                       reopening (wholly or not at all); the store refuses writes until then
+ *          IO           the log could not be written: it is unknown whether this write will be
+ *                       there after reopening (wholly or not at all); the store refuses writes
+ *                       until then
  * Source:  engine/db/write.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_put(gyre_db *db, const struct gyre_write_options *options, struct gyre_slice key,
@@ -80,8 +82,8 @@ GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_sync(gyre_db *db);
 /* ---- Read ---- */
 
 /* A value that pins what it points into (a cache block, or a copy of its own). Caller-owned, no
- * allocation. Give it back with gyre_value_release, before gyre_close; releasing twice or releasing a zeroed
- * one is harmless. */
+ * allocation. Give it back with gyre_value_release, before gyre_close; releasing twice or releasing
+ * a zeroed one is harmless. */
 struct gyre_value {
     const void *data;
     size_t size;
@@ -98,16 +100,17 @@ gyre_get(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice
          struct gyre_value *ret_value);
 GYRE_API void gyre_value_release(struct gyre_value *value);
 
-/* The same into the caller's memory: up to `capacity` bytes are copied, *ret_size is the whole size (which
- * may be more). */
+/* The same into the caller's memory: up to `capacity` bytes are copied, *ret_size is the whole size
+ * (which may be more). */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_get_copy(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice key,
               void *buffer, size_t capacity, size_t *ret_size);
 
 /* Look up `count` keys at one moment, all block reads of a step in flight together. statuses[i] is
- * OK, NOT_FOUND, INVALID, CORRUPT or IO; values[i] is to be released where it is OK (and zeroed elsewhere).
- * Returns OK when every key was looked up, whatever its outcome; else what kept it from that, with all
- * values released. At most GYRE_MULTI_GET_MAX keys; in any order, duplicates allowed.
+ * OK, NOT_FOUND, INVALID, CORRUPT or IO; values[i] is to be released where it is OK (and zeroed
+ * elsewhere). Returns OK when every key was looked up, whatever its outcome; else what kept it from
+ * that, with all values released. At most GYRE_MULTI_GET_MAX keys; in any order, duplicates
+ * allowed.
  * Source: engine/db/multi_get.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_multi_get(gyre_db *db, const struct gyre_read_options *options, size_t count,
@@ -127,9 +130,9 @@ GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_flush(gyre_db *db);
  * everything done so far stays). Must not call the library. */
 typedef bool (*gyre_progress_fn)(void *arg, uint64_t done, uint64_t total);
 
-/* Flush, then compact everything between `from` and `to` (data == NULL: from the first, to the last key,
- * both inclusive) down to the last level, dropping what is deleted or overwritten. `progress` may be NULL;
- * it counts bytes.
+/* Flush, then compact everything between `from` and `to` (data == NULL: from the first, to the last
+ * key, both inclusive) down to the last level, dropping what is deleted or overwritten. `progress`
+ * may be NULL; it counts bytes.
  * Source: engine/db/maintain.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_compact_range(gyre_db *db, struct gyre_slice from, struct gyre_slice to,
@@ -143,14 +146,14 @@ GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_wait_idle(gyre_db *db);
  * Source: engine/db/checkpoint.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_checkpoint(gyre_db *db, const char *path);
 
-/* About how many bytes of tables lie between `from` (inclusive) and `to` (exclusive); NULL data = ends. Reads
- * index blocks at the two ends only. */
+/* About how many bytes of tables lie between `from` (inclusive) and `to` (exclusive); NULL data =
+ * ends. Reads index blocks at the two ends only. */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_approximate_size(gyre_db *db, struct gyre_slice from, struct gyre_slice to,
                       uint64_t *ret_bytes);
 
-/* Called for every damaged place that verify or salvage meets. `file` is a name inside the store. Must not
- * call the library. */
+/* Called for every damaged place that verify or salvage meets. `file` is a name inside the store.
+ * Must not call the library. */
 typedef void (*gyre_damage_fn)(void *arg, const struct gyre_error *damage);
 
 struct gyre_verify_result {
@@ -161,9 +164,9 @@ struct gyre_verify_result {
     uint64_t damage_count;
 };
 
-/* Read and check every block of every table, key order within and across tables, filters against keys, the
- * counts in the footers. OK when all is well, else CORRUPT (after going through everything). `damage` and
- * `progress` may be NULL.
+/* Read and check every block of every table, key order within and across tables, filters against
+ * keys, the counts in the footers. OK when all is well, else CORRUPT (after going through
+ * everything). `damage` and `progress` may be NULL.
  * Source: engine/db/verify.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_verify(gyre_db *db, gyre_damage_fn damage, gyre_progress_fn progress, void *arg,
@@ -177,16 +180,18 @@ struct gyre_salvage_result {
     uint64_t log_record_count;  /* operations taken from logs */
 };
 
-/* Copy everything that can still be read of the store at `source_path` (which is not changed and must not be
- * open) into a new store at `target_path` (which must not exist). Works without a manifest: it goes by
- * the tables and logs that are there, so a key deleted shortly before the damage may come back.
+/* Copy everything that can still be read of the store at `source_path` (which is not changed and
+ * must not be open) into a new store at `target_path` (which must not exist). Works without a
+ * manifest: it goes by the tables and logs that are there, so a key deleted shortly before the
+ * damage may come back.
  * Source: engine/db/salvage.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_salvage(gyre_loop *loop, const char *source_path, const char *target_path,
              const struct gyre_options *options, gyre_damage_fn damage, gyre_progress_fn progress,
              void *arg, struct gyre_salvage_result *ret_result);
 
-/* Remove a store: its own files only, then the directory if that leaves it empty. BUSY while open. */
+/* Remove a store: its own files only, then the directory if that leaves it empty. BUSY while
+ * open. */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_destroy(gyre_loop *loop, const char *path);
 
 GYRE_EXTERN_C_END

@@ -10,8 +10,8 @@
  *         struct gyre_value value;
  *
  *         if (gyre_loop_open(NULL, &loop, NULL) != GYRE_OK ||
- *             gyre_open(loop, "hello.gyre", GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE), &db) != GYRE_OK ||
- *             gyre_put(db, NULL, gyre_str("greeting"), gyre_str("hello")) != GYRE_OK ||
+ *             gyre_open(loop, "hello.gyre", GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE), &db) !=
+ *             GYRE_OK || gyre_put(db, NULL, gyre_str("greeting"), gyre_str("hello")) != GYRE_OK ||
  *             gyre_get(db, NULL, gyre_str("greeting"), &value) != GYRE_OK)
  *             return 1;
  *         printf("%.*s\n", (int)value.size, (const char *)value.data);

@@ -1,8 +1,8 @@
 /* gyre/iterator.h - ordered walks over a store, forward and backward, at one moment.
  *
- * An iterator sees the commits that were answered when it was opened (or its snapshot) and nothing later,
- * for as long as it lives. It pins no memtable and no table while it rests: it remembers its key and seeks
- * again when the store has changed underneath.
+ * An iterator sees the commits that were answered when it was opened (or its snapshot) and nothing
+ * later, for as long as it lives. It pins no memtable and no table while it rests: it remembers its
+ * key and seeks again when the store has changed underneath.
  *
  *     gyre_iterator *it;
  *     st = gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.prefix = gyre_str("user:")), &it);
@@ -42,8 +42,8 @@ gyre_iterator_seek_for_prev(gyre_iterator *iterator, struct gyre_slice key);
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_iterator_next(gyre_iterator *iterator);
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_iterator_prev(gyre_iterator *iterator);
 
-/* Positioned? Its key and value: they point into the iterator and stay until its next move or close. Empty
- * slices when not positioned. */
+/* Positioned? Its key and value: they point into the iterator and stay until its next move or
+ * close. Empty slices when not positioned. */
 GYRE_API bool gyre_iterator_is_valid(const gyre_iterator *iterator);
 GYRE_API struct gyre_slice gyre_iterator_key(const gyre_iterator *iterator);
 GYRE_API struct gyre_slice gyre_iterator_value(const gyre_iterator *iterator);

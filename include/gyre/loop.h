@@ -9,8 +9,8 @@
  *   - Outside a coroutine each call drives the loop until its own work is done (and lets background
  *     work go on meanwhile).
  *   - Inside a coroutine (gyre_spawn) the same call suspends that coroutine only.
- * A completion form for the host's own event loop (gyre_submit, gyre_loop_fd, gyre_loop_poll) follows in
- * a later release; its names are reserved.
+ * A completion form for the host's own event loop (gyre_submit, gyre_loop_fd, gyre_loop_poll)
+ * follows in a later release; its names are reserved.
  */
 #ifndef GYRE_LOOP_H
 #define GYRE_LOOP_H
@@ -29,7 +29,8 @@ typedef void (*gyre_log_fn)(void *arg, enum gyre_log_level level, const char *te
 
 /* Which interface to the kernel to use. */
 enum gyre_io_kind {
-    GYRE_IO_AUTO = 0,     /* io_uring; where it is forbidden, blocking calls (gyre_loop_stats says which) */
+    /* io_uring; where it is forbidden, blocking calls (gyre_loop_stats says which) */
+    GYRE_IO_AUTO = 0,
     GYRE_IO_URING = 1,    /* io_uring or GYRE_UNSUPPORTED */
     GYRE_IO_BLOCKING = 2  /* pread and pwritev2; slower, for debugging and odd kernels */
 };
@@ -41,8 +42,9 @@ struct gyre_loop_options {
                                    0 = 256 MiB; 16 MiB..1 TiB */
     uint32_t coroutines_max;    /* live at once; 0 = 4096; 16..1048576 */
     uint32_t in_flight_max;     /* requests at the device at once; 0 = 128; 4..4096 */
-    uint64_t cache_size;        /* bytes of the block cache; 0 = half of memory_limit (a quarter below
-                                   64 MiB); at least 1 MiB */
+    /* bytes of the block cache; 0 = half of memory_limit (a quarter below 64 MiB); at least 1
+     * MiB */
+    uint64_t cache_size;
     gyre_log_fn log;            /* NULL = silent */
     void *log_arg;
     uint32_t flags;             /* GYRE_LOOP_* */
@@ -67,11 +69,12 @@ GYRE_API GYRE_NODISCARD gyre_status gyre_loop_open(const struct gyre_loop_option
                                                    gyre_loop **ret_loop,
                                                    struct gyre_error *ret_error);
 
-/* Close it. BUSY while a store is open or a coroutine is alive; nothing is changed then. NULL is fine. */
+/* Close it. BUSY while a store is open or a coroutine is alive; nothing is changed then. NULL is
+ * fine. */
 GYRE_API gyre_status gyre_loop_close(gyre_loop *loop);
 
-/* What is known of the last failure of the current coroutine (of the host, outside one). Valid until its
- * next failing call. Never NULL. */
+/* What is known of the last failure of the current coroutine (of the host, outside one). Valid
+ * until its next failing call. Never NULL. */
 GYRE_API const struct gyre_error *gyre_last_error(gyre_loop *loop);
 
 /* ---- Coroutines ---- */
@@ -82,7 +85,8 @@ GYRE_API const struct gyre_error *gyre_last_error(gyre_loop *loop);
  *   ret_task  NULL, or a handle that must be given to gyre_join exactly once
  *
  * Cost:    no allocation once the pool is warm.
- * Returns: NO_MEMORY (stacks count towards memory_limit and leave an eighth of it free); AGAIN when coroutines_max
+ * Returns: NO_MEMORY (stacks count towards memory_limit and leave an eighth of it free); AGAIN when
+ * coroutines_max
  *          are alive; MISUSE.
  * Source:  engine/db/loop.c */
 GYRE_API GYRE_NODISCARD gyre_status gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg,

@@ -1,8 +1,8 @@
 /* gyre/options.h - options of a store and of single calls. Zero always means the default.
  *
  * Each struct starts with its own size: the library reads what both sides know and rejects non-zero
- * bytes that it does not. The same options can be given as text: "memtable_size=8M,compression=zstd"
- * (gyre_options_parse).
+ * bytes that it does not. The same options can be given as text:
+ * "memtable_size=8M,compression=zstd" (gyre_options_parse).
  */
 #ifndef GYRE_OPTIONS_H
 #define GYRE_OPTIONS_H
@@ -14,10 +14,12 @@ GYRE_EXTERN_C_BEGIN
 enum gyre_durability {
     GYRE_DURABILITY_DEFAULT = 0, /* of the store's options; there: DURABLE */
     GYRE_DURABLE = 1,  /* answered when it is on the device: survives a power cut */
-    GYRE_BUFFERED = 2, /* answered after a memcpy: survives the death of the process; a power cut loses at
-                          most wal_linger_ms or wal_buffer_size of commits, whichever comes first */
-    GYRE_NOWAL = 3     /* store option only (bulk load): no log at all; what was not flushed is lost with
-                          the process; what is there is still a prefix of the order of commits */
+    /* answered after a memcpy: survives the death of the process; a power cut loses at most
+     * wal_linger_ms or wal_buffer_size of commits, whichever comes first */
+    GYRE_BUFFERED = 2,
+    /* store option only (bulk load): no log at all; what was not flushed is lost with the process;
+     * what is there is still a prefix of the order of commits */
+    GYRE_NOWAL = 3
 };
 
 enum gyre_compression {
@@ -27,7 +29,8 @@ enum gyre_compression {
 };
 
 #define GYRE_OPEN_CREATE 1u    /* make the store if the directory is missing or empty */
-#define GYRE_OPEN_READ_ONLY 2u /* writes nothing, creates nothing; several readers may share a store */
+/* writes nothing, creates nothing; several readers may share a store */
+#define GYRE_OPEN_READ_ONLY 2u
 #define GYRE_OPEN_EXCLUSIVE 4u /* with CREATE: INVALID if it exists already */
 
 struct gyre_options {
@@ -39,7 +42,8 @@ struct gyre_options {
     uint32_t bloom_bits;          /* per key; 0 = 10; 1..24; GYRE_BLOOM_NONE = no filters */
     uint64_t memtable_size;       /* bytes; 0 = memory_limit / 8, at most 64 MiB; 64 KiB..4 GiB */
     uint32_t memtable_count_max;  /* active and frozen ones; 0 = 3; 2..16 */
-    uint32_t block_size;          /* bytes of a data block before compression; 0 = 4096; 4096..65536 */
+    /* bytes of a data block before compression; 0 = 4096; 4096..65536 */
+    uint32_t block_size;
     uint64_t table_size;          /* bytes of one SSTable; 0 = memtable_size; 64 KiB..2 GiB */
     uint64_t wal_slot_size;       /* bytes of one log file; 0 = memtable_size / 2; 128 KiB..1 GiB */
     uint64_t wal_total_max;       /* bytes of all logs; 0 = from the memtables; >= 3 slots */
@@ -49,8 +53,9 @@ struct gyre_options {
     uint32_t level_ratio;         /* size ratio of neighbouring levels; 0 = 10; 2..100 */
     uint32_t open_files_max;      /* tables kept open; 0 = 1000; at least 16 */
     uint32_t iterators_max;       /* 0 = 1024; at most GYRE_ITERATORS_MAX */
-    uint32_t background_off;      /* 1 = no flush or compaction but by gyre_flush / gyre_compact_range and
-                                     when memory or log space is exhausted: for tests and bulk loads */
+    /* 1 = no flush or compaction but by gyre_flush / gyre_compact_range and when memory or log
+     * space is exhausted: for tests and bulk loads */
+    uint32_t background_off;
     uint32_t paranoid;            /* 1 = read back and check every new table before it is installed
                                      (order, count, hash are checked while writing in any case) */
     /* Append here. Zero must mean "as before". */
@@ -90,13 +95,15 @@ struct gyre_iterator_options {
     uint32_t readahead_size;        /* bytes; 0 = adapts itself */
     uint32_t reserved_;
 };
-#define GYRE_ITERATOR_OPTIONS(...) \
-    (&(struct gyre_iterator_options){.struct_size = sizeof(struct gyre_iterator_options), __VA_ARGS__})
+#define GYRE_ITERATOR_OPTIONS(...)                                                        \
+    (&(struct gyre_iterator_options){.struct_size = sizeof(struct gyre_iterator_options), \
+                                     __VA_ARGS__})
 
 /* Fill `options` from text: "key=value,key=value", names as the fields above (with flags as
  * create, read_only, exclusive = 0 or 1), sizes with K, M, G, durability = durable|buffered|nowal,
  * compression = none|zstd|default, bloom_bits = none|N. Fields that are not named keep their value.
- * INVALID for an unknown name or a value out of range; `ret_error` (may be NULL) says which and where.
+ * INVALID for an unknown name or a value out of range; `ret_error` (may be NULL) says which and
+ * where.
  * Source: engine/db/options.c */
 GYRE_API GYRE_NODISCARD gyre_status gyre_options_parse(const char *text,
                                                        struct gyre_options *options,

@@ -1,5 +1,5 @@
-/* gyre/stats.h - what a store and a loop have done and hold. Reading never suspends and costs nothing worth
- * naming. Counters are since open. Sizes are bytes, times nanoseconds.
+/* gyre/stats.h - what a store and a loop have done and hold. Reading never suspends and costs
+ * nothing worth naming. Counters are since open. Sizes are bytes, times nanoseconds.
  */
 #ifndef GYRE_STATS_H
 #define GYRE_STATS_H
@@ -42,7 +42,8 @@ struct gyre_stats {
     uint64_t entries_dropped;          /* overwritten and deleted entries removed by compaction */
     /* reads */
     uint64_t block_reads, block_read_bytes;
-    uint64_t cache_hits, cache_misses, cache_waits; /* waits: another coroutine was reading it already */
+    /* waits: another coroutine was reading it already */
+    uint64_t cache_hits, cache_misses, cache_waits;
     uint64_t filter_checks, filter_negatives, filter_false_positives;
     uint64_t memtable_hits;
     /* stalls */
@@ -57,7 +58,8 @@ struct gyre_stats {
     uint64_t recovered_ns;             /* time of this open */
     uint64_t tail_dropped_bytes;       /* torn tail of a log that was not closed cleanly */
     uint64_t stage_lost;               /* 1: BUFFERED staging of this same boot was gone at open */
-    uint32_t background_error;         /* gyre_status of the last failed flush or compaction, 0 = none */
+    /* gyre_status of the last failed flush or compaction, 0 = none */
+    uint32_t background_error;
     uint32_t is_read_only;             /* opened so, or the log failed */
     uint64_t files_pending_removal;
     struct gyre_level_stats levels[GYRE_LEVELS_MAX];
@@ -81,7 +83,8 @@ struct gyre_loop_stats {
     uint64_t memory_loop, memory_buffers, memory_cache, memory_memtables, memory_tables,
         memory_versions, memory_calls; /* adds up to memory_used */
     uint64_t cache_used, cache_capacity, cache_pinned;
-    uint64_t run_ns_max;               /* longest uninterrupted run of a coroutine (thread CPU time) */
+    /* longest uninterrupted run of a coroutine (thread CPU time) */
+    uint64_t run_ns_max;
     char run_name_max[32];             /* who */
     uint64_t runs, runs_over_100us, runs_over_500us;
     uint64_t coroutines;
@@ -93,9 +96,10 @@ GYRE_API gyre_status gyre_loop_stats(gyre_loop *loop, struct gyre_loop_stats *st
 /* Start the watchdog's maxima and the worst latencies anew: after a warm-up. */
 GYRE_API void gyre_stats_reset_maxima(gyre_db *db);
 
-/* One property as text. Names: "gyre.stats" (everything, many lines), "gyre.levels", "gyre.options",
- * "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format". Writes at most `capacity` bytes
- * including a final NUL; *ret_size is the whole length without it. NOT_FOUND: no such property. */
+/* One property as text. Names: "gyre.stats" (everything, many lines), "gyre.levels",
+ * "gyre.options", "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format". Writes
+ * at most `capacity` bytes including a final NUL; *ret_size is the whole length without it.
+ * NOT_FOUND: no such property. */
 GYRE_API GYRE_NODISCARD gyre_status gyre_property(gyre_db *db, const char *name, char *buffer,
                                                   size_t capacity, size_t *ret_size);
 

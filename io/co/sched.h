@@ -107,8 +107,9 @@ void gy_sched_fini(struct gy_sched *sched); /* no coroutine may be live */
 gyre_status gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name,
                      void (*fn)(void *), void *arg, struct gy_co **ret_co);
 
-/* See to it that the next `count` calls of gy_spawn cannot fail (while no other coroutine is started). False: no memory, or
- * so many cannot live. Whoever starts coroutines for others leaves some to those who have to go on. */
+/* See to it that the next `count` calls of gy_spawn cannot fail (while no other coroutine is
+ * started). False: no memory, or so many cannot live. Whoever starts coroutines for others leaves
+ * some to those who have to go on. */
 bool gy_sched_reserve(struct gy_sched *sched, uint32_t count);
 
 /* Run ready coroutines until none is ready, `budget_ns` has passed since `start_ns` or GY_RUNS_MAX

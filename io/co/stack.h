@@ -42,7 +42,8 @@ struct gy_stack_pool {
 
 void gy_stack_pool_init(struct gy_stack_pool *pool, struct gy_heap *heap, uint32_t count_max);
 void gy_stack_pool_fini(struct gy_stack_pool *pool);
-/* Have at least `count` stacks free in the pool. False: count_max or no memory; some may have been made. */
+/* Have at least `count` stacks free in the pool. False: count_max or no memory; some may have been
+ * made. */
 bool gy_stack_pool_fill(struct gy_stack_pool *pool, uint32_t count);
 struct gy_stack *gy_stack_get(struct gy_stack_pool *pool); /* NULL: count_max or no memory */
 void gy_stack_put(struct gy_stack_pool *pool, struct gy_stack *stack);

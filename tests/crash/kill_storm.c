@@ -1,12 +1,14 @@
 /* kill_storm.c - kills a writing process at random moments and checks what it had been promised.
  *
- * Goal:   every acknowledged commit, DURABLE or BUFFERED, survives the death of its process; what is there is a
- *         prefix of the order of commits; batches are whole.
- * Method: a child opens the store and commits number n = 1, 2, 3, ... by four writers at a time: key "n%012u" for single
- *         commits, three keys in a batch, now and then a value of 200 KB that goes to the log in parts. It tells the parent
- *         in shared memory what it is about to commit and what was acknowledged. The parent sends SIGKILL after a random time, then
- *         a fresh child checks the store: with p commits found, all of 1..p are there and whole, none beyond, p >= the last one
- *         acknowledged with all before it.
+ * Goal:   every acknowledged commit, DURABLE or BUFFERED, survives the death of its process; what
+ *         is there is a prefix of the order of commits; batches are whole.
+ * Method: a child opens the store and commits number n = 1, 2, 3, ... by four writers at a time:
+ * key "n%012u" for single
+ *         commits, three keys in a batch, now and then a value of 200 KB that goes to the log in
+ *         parts. It tells the parent in shared memory what it is about to commit and what was
+ *         acknowledged. The parent sends SIGKILL after a random time, then a fresh child checks the
+ *         store: with p commits found, all of 1..p are there and whole, none beyond, p >= the last
+ *         one acknowledged with all before it.
  *
  * A new store is begun every 50 rounds, so that a round stays short.
  *
@@ -29,11 +31,12 @@
 #define LARGE_SIZE 200000u
 
 struct shared {
-    volatile uint64_t next;                /* the next number to commit */
-    volatile uint64_t started;             /* numbers below it were begun */
-    volatile uint64_t acknowledged[WRITERS]; /* each writer commits ascending numbers: its last answer */
-    volatile uint64_t in_progress[WRITERS];  /* 0 = none */
-    volatile uint64_t found;               /* the checker's p */
+    volatile uint64_t next;    /* the next number to commit */
+    volatile uint64_t started; /* numbers below it were begun */
+    /* each writer commits ascending numbers: its last answer */
+    volatile uint64_t acknowledged[WRITERS];
+    volatile uint64_t in_progress[WRITERS]; /* 0 = none */
+    volatile uint64_t found;                /* the checker's p */
     volatile uint64_t durable_count, buffered_count, batch_count, large_count;
 };
 
@@ -52,8 +55,7 @@ static void
 open_store(gyre_loop **loop, gyre_db **db)
 {
     struct gyre_error error;
-    gyre_status status = gyre_loop_open(
-        GYRE_LOOP_OPTIONS(.memory_limit = 32u << 20), loop, &error);
+    gyre_status status = gyre_loop_open(GYRE_LOOP_OPTIONS(.memory_limit = 32u << 20), loop, &error);
 
     if (status != GYRE_OK) {
         fprintf(stderr, "kill_storm: %s\n", error.text);
@@ -93,7 +95,8 @@ is_batch(uint64_t n)
 static struct gyre_slice
 key_of(char buffer[32], uint64_t n, unsigned part)
 {
-    return gyre_slice(buffer, (size_t)snprintf(buffer, 32, "n%012llu.%u", (unsigned long long)n, part));
+    return gyre_slice(buffer,
+                      (size_t)snprintf(buffer, 32, "n%012llu.%u", (unsigned long long)n, part));
 }
 
 struct writer {
@@ -122,15 +125,16 @@ writer_main(void *arg)
         if (is_batch(n)) {
             gyre_batch_clear(batch);
             for (unsigned part = 0; part < 3; part++) {
-                status = gyre_batch_put(batch, key_of(key, n, part), gyre_slice(value, value_size(n)));
+                status =
+                    gyre_batch_put(batch, key_of(key, n, part), gyre_slice(value, value_size(n)));
                 if (status != GYRE_OK) {
                     fail(gyre_db_loop(writer->db), "batch", status);
                 }
             }
             status = gyre_write(writer->db, &options, batch);
         } else {
-            status = gyre_put(writer->db, &options, key_of(key, n, 0),
-                              gyre_slice(value, value_size(n)));
+            status =
+                gyre_put(writer->db, &options, key_of(key, n, 0), gyre_slice(value, value_size(n)));
         }
         if (status != GYRE_OK) {
             fail(gyre_db_loop(writer->db), "write", status);
@@ -267,7 +271,8 @@ main(int argc, char **argv)
             total += shared->found;
             shared->found = 0;
             shared->next = 1;
-            (void)snprintf(path, sizeof(path), "%s-%llu", argv[1], (unsigned long long)(round / 50));
+            (void)snprintf(path, sizeof(path), "%s-%llu", argv[1],
+                           (unsigned long long)(round / 50));
         }
         seed = seed * 6364136223846793005ull + 1442695040888963407ull;
         memset((void *)shared->acknowledged, 0, sizeof(shared->acknowledged));
@@ -279,17 +284,20 @@ main(int argc, char **argv)
             return 1;
         }
         for (unsigned i = 0; i < WRITERS; i++) {
-            acknowledged = shared->acknowledged[i] > acknowledged ? shared->acknowledged[i] : acknowledged;
+            acknowledged =
+                shared->acknowledged[i] > acknowledged ? shared->acknowledged[i] : acknowledged;
         }
         status = run(check, 0);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            fprintf(stderr, "kill_storm: round %llu: the check failed (acknowledged %llu, next %llu)\n",
+            fprintf(stderr,
+                    "kill_storm: round %llu: the check failed (acknowledged %llu, next %llu)\n",
                     (unsigned long long)round, (unsigned long long)acknowledged,
                     (unsigned long long)shared->next);
             return 1;
         }
         if (shared->found < acknowledged || shared->found >= shared->next) {
-            fprintf(stderr, "kill_storm: round %llu: %llu found, %llu acknowledged, %llu attempted\n",
+            fprintf(stderr,
+                    "kill_storm: round %llu: %llu found, %llu acknowledged, %llu attempted\n",
                     (unsigned long long)round, (unsigned long long)shared->found,
                     (unsigned long long)acknowledged, (unsigned long long)(shared->next - 1));
             return 1;
@@ -297,8 +305,8 @@ main(int argc, char **argv)
         shared->next = shared->found + 1; /* numbers that did not survive are given again */
     }
     total += shared->found;
-    printf("kill_storm: %llu kills, %llu commits kept (%llu durable, %llu buffered, %llu batches, %llu "
-           "large answered), 0 lost\n",
+    printf("kill_storm: %llu kills, %llu commits kept (%llu durable, %llu buffered, %llu batches, "
+           "%llu large answered), 0 lost\n",
            (unsigned long long)rounds, (unsigned long long)total,
            (unsigned long long)shared->durable_count, (unsigned long long)shared->buffered_count,
            (unsigned long long)shared->batch_count, (unsigned long long)shared->large_count);

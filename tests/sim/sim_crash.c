@@ -1,9 +1,11 @@
-/* sim_crash.c - crashes at every I/O event of a mixed workload, from an empty disk on: nothing durable is lost, there is never a hole,
- * and what one recovery accepted survives the next crash. What is demanded in detail stands in tests/support/sim_run.h.
+/* sim_crash.c - crashes at every I/O event of a mixed workload, from an empty disk on: nothing
+ * durable is lost, there is never a hole, and what one recovery accepted survives the next crash.
+ * What is demanded in detail stands in tests/support/sim_run.h.
  *
  *   sim_crash                    a short run over fixed seeds: the ctest
  *   sim_crash --seeds N          N seeds from --seed S (1) on
- *   sim_crash --exhaust          every event instead of a sample, and more crashes inside recoveries
+ *   sim_crash --exhaust          every event instead of a sample, and more crashes inside
+ *                                recoveries
  *   sim_crash --seed S           only that one: to see a failure again
  */
 #include <stdio.h>
@@ -52,11 +54,12 @@ run_seeds(const struct sim_effort *effort, const char *name, uint64_t first, uin
         (void)sim_run_whole(seed, effort);
     }
     took = seconds() - start;
-    (void)printf("%s: %llu seeds, %llu crashes recovered in %.1f s: %.0f seeds and %.0f crashes a minute\n",
-                 name, (unsigned long long)count,
-                 (unsigned long long)(sim_reached_count(SIM_crash_copies) - copies), took,
-                 (double)count * 60 / took,
-                 (double)(sim_reached_count(SIM_crash_copies) - copies) * 60 / took);
+    (void)printf(
+        "%s: %llu seeds, %llu crashes recovered in %.1f s: %.0f seeds and %.0f crashes a minute\n",
+        name, (unsigned long long)count,
+        (unsigned long long)(sim_reached_count(SIM_crash_copies) - copies), took,
+        (double)count * 60 / took,
+        (double)(sim_reached_count(SIM_crash_copies) - copies) * 60 / took);
 }
 
 /* The same seed gives the same run to the byte. */
@@ -74,13 +77,22 @@ demand_determinism(uint64_t seed)
 int
 main(int argc, char **argv)
 {
-    static const enum sim_state wanted[] = {
-        SIM_crash_copies,       SIM_crash_before_creation, SIM_half_made_is_empty,
-        SIM_lost_some_buffered, SIM_kept_more_than_durable, SIM_tail_was_dropped,
-        SIM_read_only_open,     SIM_log_switched,          SIM_log_slot_reused,
-        SIM_flushed,            SIM_compacted,             SIM_large_commit,
-        SIM_snapshot_over_flush, SIM_staged_was_replayed,  SIM_no_staging,
-        SIM_no_log};
+    static const enum sim_state wanted[] = {SIM_crash_copies,
+                                            SIM_crash_before_creation,
+                                            SIM_half_made_is_empty,
+                                            SIM_lost_some_buffered,
+                                            SIM_kept_more_than_durable,
+                                            SIM_tail_was_dropped,
+                                            SIM_read_only_open,
+                                            SIM_log_switched,
+                                            SIM_log_slot_reused,
+                                            SIM_flushed,
+                                            SIM_compacted,
+                                            SIM_large_commit,
+                                            SIM_snapshot_over_flush,
+                                            SIM_staged_was_replayed,
+                                            SIM_no_staging,
+                                            SIM_no_log};
     uint64_t first = 1;
     uint64_t count = 0;
     bool exhaust = false;

@@ -12,7 +12,8 @@
 #define KEY_GROUP 8u /* key 8g+0 is a prefix of those up to 8g+3, and so on */
 #define KEY_LONG 300u
 
-/* Fills `target` (512 bytes), returns the size. Groups ascend; inside a group each is greater than the one before. */
+/* Fills `target` (512 bytes), returns the size. Groups ascend; inside a group each is greater than
+ * the one before. */
 static size_t
 key_bytes(uint32_t key, uint8_t *target)
 {
@@ -242,15 +243,15 @@ model_state_at(const struct model *model, uint64_t sequence, struct model_state 
 
 /* How many keys of `state` differ from `found`, kept up to date while commits are applied. */
 static uint32_t
-apply(struct model_state *state, const struct model_state *found,
-      const struct model_commit *commit, uint32_t different)
+apply(struct model_state *state, const struct model_state *found, const struct model_commit *commit,
+      uint32_t different)
 {
     for (uint32_t j = 0; j < commit->op_count; j++) {
         const struct model_op *op = &commit->ops[j];
         const uint64_t wanted = found->digests[op->key];
 
-        different += (uint32_t)(op->digest != wanted) -
-                     (uint32_t)(state->digests[op->key] != wanted);
+        different +=
+            (uint32_t)(op->digest != wanted) - (uint32_t)(state->digests[op->key] != wanted);
         state->digests[op->key] = op->digest;
     }
     return different;

@@ -1,12 +1,12 @@
-/* model.h - the reference that a store is compared with: every commit that reached its log, in log order,
- * so that the content after any of them can be told.
+/* model.h - the reference that a store is compared with: every commit that reached its log, in log
+ * order, so that the content after any of them can be told.
  *
- * Keys are a fixed set, in order: key i is less than key i + 1, some are a prefix of the next, some are long,
- * some hold zeros. Values are made from a number that is used once, so what is found in a store says which
- * write it came from. A value's digest stands for it.
+ * Keys are a fixed set, in order: key i is less than key i + 1, some are a prefix of the next, some
+ * are long, some hold zeros. Values are made from a number that is used once, so what is found in a
+ * store says which write it came from. A value's digest stands for it.
  *
- * A commit gets its place when the test learns its sequence (sim_run.c asks the memtables), not before: the
- * order of concurrent commits is the log's to choose.
+ * A commit gets its place when the test learns its sequence (sim_run.c asks the memtables), not
+ * before: the order of concurrent commits is the log's to choose.
  */
 #ifndef GY_TEST_MODEL_H
 #define GY_TEST_MODEL_H
@@ -68,10 +68,12 @@ void model_add(struct model *model, uint64_t sequence, const struct model_op *op
 uint64_t model_last(const struct model *model); /* sequence of the last commit, 0 = none */
 void model_state_at(const struct model *model, uint64_t sequence, struct model_state *ret_state);
 
-/* Is `found` the content after some commit in [low, high] (0 = the empty store)? *ret_sequence is the first such. */
+/* Is `found` the content after some commit in [low, high] (0 = the empty store)? *ret_sequence is
+ * the first such. */
 bool model_find(const struct model *model, const struct model_state *found, uint64_t low,
                 uint64_t high, uint64_t *ret_sequence);
-/* For a message: the commit whose content is nearest, whatever its place, and how many keys differ. */
+/* For a message: the commit whose content is nearest, whatever its place, and how many keys
+ * differ. */
 void model_nearest(const struct model *model, const struct model_state *found,
                    uint64_t *ret_sequence, uint32_t *ret_different);
 

@@ -1,4 +1,5 @@
-/* sim_judge.c - crash points: taking copies of the disk at events, recovering each in several ways, and what is demanded of that. */
+/* sim_judge.c - crash points: taking copies of the disk at events, recovering each in several ways,
+ * and what is demanded of that. */
 #include "tests/support/sim_run.h"
 
 #include <stdlib.h>
@@ -22,8 +23,7 @@ static void
 on_event(void *arg, uint64_t event)
 {
     struct sim_run *run = arg;
-    const uint32_t ppm =
-        run->depth == 0 ? run->effort->point_ppm : run->effort->point_deep_ppm;
+    const uint32_t ppm = run->depth == 0 ? run->effort->point_ppm : run->effort->point_deep_ppm;
 
     sim_run_resolve(run);
     if (run->depth >= run->effort->depth_max || gy_rng_below(&run->point_rng, 1000000) >= ppm) {
@@ -111,7 +111,8 @@ demand_prefix(struct sim_run *run, const struct model_state *found, uint64_t *re
                  nearest < low ? "before the last answered one: lost" : "beyond the last attempted",
                  (unsigned long long)low, (unsigned long long)run->attempted);
     }
-    sim_fail("recovered to no commit at all: a hole (nearest is %llu with %u keys wrong, D %llu, A %llu)",
+    sim_fail("recovered to no commit at all: a hole (nearest is %llu with %u keys wrong, D %llu, A "
+             "%llu)",
              (unsigned long long)nearest, different, (unsigned long long)low,
              (unsigned long long)run->attempted);
 }

@@ -1,4 +1,5 @@
-/* sim_run.c - the life of one process: opening, writers, maintenance, closing. Crashes are in sim_judge.c. */
+/* sim_run.c - the life of one process: opening, writers, maintenance, closing. Crashes are in
+ * sim_judge.c. */
 #include "tests/support/sim_run.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ find_version(const struct gy_memtable *memtable, const struct model_op *op, uint
     return 0;
 }
 
-/* A commit is known by its first put with a long value, or, being one delete of a key that only this writer deletes, by that. */
+/* A commit is known by its first put with a long value, or, being one delete of a key that only
+ * this writer deletes, by that. */
 static uint32_t
 telling_op(const struct sim_pending *pending)
 {
@@ -65,7 +67,8 @@ sim_run_resolve(struct sim_run *run)
         if (!pending->active || pending->sequence != 0) {
             continue;
         }
-        /* Deletes: this writer's commits before are all answered, so below what is visible or its own last. */
+        /* Deletes: this writer's commits before are all answered, so below what is visible or its
+         * own last. */
         pending->sequence = find_commit(run, pending, run->last_of[i]);
         if (pending->sequence != 0) {
             run->last_of[i] = pending->sequence;
@@ -98,9 +101,9 @@ write_ops(struct sim_run *run, const struct model_op *ops, uint32_t op_count,
     sim_check(batch != NULL);
     for (uint32_t i = 0; status == GYRE_OK && i < op_count; i++) {
         model_value_fill(ops[i].id, ops[i].size, value);
-        status = ops[i].id == 0 ? gyre_batch_delete(batch, model_key(ops[i].key))
-                                : gyre_batch_put(batch, model_key(ops[i].key),
-                                                 gyre_slice(value, ops[i].size));
+        status = ops[i].id == 0
+                     ? gyre_batch_delete(batch, model_key(ops[i].key))
+                     : gyre_batch_put(batch, model_key(ops[i].key), gyre_slice(value, ops[i].size));
     }
     sim_check(status == GYRE_OK);
     status = gyre_write(run->db, options, batch);
@@ -183,8 +186,8 @@ draw_delete(uint32_t writer, struct gy_rng *rng)
                            writer);
 }
 
-#define OP_OVERHEAD 16u     /* kind, keyspace, sizes */
-#define OP_BYTES_MAX 4600u  /* the longest that is drawn */
+#define OP_OVERHEAD 16u    /* kind, keyspace, sizes */
+#define OP_BYTES_MAX 4600u /* the longest that is drawn */
 
 uint32_t
 sim_run_draw_commit(struct sim_run *run, uint32_t writer, struct gy_rng *rng,
@@ -272,8 +275,8 @@ sim_run_demand(struct sim_run *run, const gyre_snapshot *snapshot, uint64_t sequ
     if (status == GYRE_OK) {
         for (uint32_t key = 0; key < MODEL_KEYS; key++) {
             if (states[0].digests[key] != states[1].digests[key]) {
-                sim_fail("a scan at sequence %llu: key %u is wrong",
-                         (unsigned long long)sequence, key);
+                sim_fail("a scan at sequence %llu: key %u is wrong", (unsigned long long)sequence,
+                         key);
             }
         }
         status = sim_compare(run->db, snapshot, &states[0]);

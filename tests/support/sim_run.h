@@ -1,10 +1,12 @@
-/* sim_run.h - one life of a store on a simulated disk, checked against a model at every I/O event: a process opens it, several
- * coroutines work, and at sampled events copies of the disk are taken, crashed in several ways, and recovered by another run, one
- * level deeper, which is checked, works on and is crashed in turn.
+/* sim_run.h - one life of a store on a simulated disk, checked against a model at every I/O event:
+ * a process opens it, several coroutines work, and at sampled events copies of the disk are taken,
+ * crashed in several ways, and recovered by another run, one level deeper, which is checked, works
+ * on and is crashed in turn.
  *
  * What is demanded of a recovery:
- *   - its content is that after some commit p of the model, D <= p <= A: D the last commit that was answered in a class that survives this
- *     crash (DURABLE; after a kill BUFFERED too), A the last one that reached the log. No hole, nothing lost, nothing invented.
+ *   - its content is that after some commit p of the model, D <= p <= A: D the last commit that was
+ *     answered in a class that survives this crash (DURABLE; after a kill BUFFERED too), A the last
+ *     one that reached the log. No hole, nothing lost, nothing invented.
  *   - all ways of reading agree; a read-only open sees the same and changes nothing.
  *   - what a recovery accepted survives every later crash.
  */
@@ -62,12 +64,14 @@ struct sim_run {
     uint64_t buffered;       /* D for a kill, if that is higher */
     uint64_t attempted;      /* A */
     bool created;
-    bool may_fail;           /* faults are planned: writes may be refused, and then no more is tried */
+    /* faults are planned: writes may be refused, and then no more is tried */
+    bool may_fail;
     bool failed;             /* one was */
     gyre_status failure;
     uint32_t commits;        /* of each writer, this session */
     struct sim_pending pending[SIM_WRITERS];
-    uint64_t last_of[SIM_WRITERS]; /* sequence of the last commit of each writer that reached the log */
+    /* sequence of the last commit of each writer that reached the log */
+    uint64_t last_of[SIM_WRITERS];
     uint32_t writers_live;
     struct sim_point *points;
     size_t point_count;
@@ -76,7 +80,8 @@ struct sim_run {
     void *user;
 };
 
-/* A new run on `disk`, whose model holds what `source` does up to `attempted` (NULL: nothing was ever written). */
+/* A new run on `disk`, whose model holds what `source` does up to `attempted` (NULL: nothing was
+ * ever written). */
 void sim_run_init(struct sim_run *run, uint64_t seed, uint32_t depth,
                   const struct sim_effort *effort, const struct sim_knobs *knobs,
                   struct gy_sim_disk *disk, const struct sim_run *source);
@@ -109,7 +114,8 @@ void sim_run_judge(struct sim_run *run, const struct sim_point *point);
 /* The same for this moment, in one mode. */
 void sim_run_judge_now(struct sim_run *run, enum gy_sim_crash mode, uint32_t draw);
 
-/* From an empty disk: sessions of work, each closed, then reopened. Returns the trace hash of the first run. */
+/* From an empty disk: sessions of work, each closed, then reopened. Returns the trace hash of the
+ * first run. */
 uint64_t sim_run_whole(uint64_t seed, const struct sim_effort *effort);
 
 #endif

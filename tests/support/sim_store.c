@@ -121,8 +121,8 @@ sim_knobs_redraw(struct sim_knobs *knobs, uint64_t seed)
     o->wal_total_max = o->wal_slot_size * (3 + gy_rng_below(&rng, 4));
     o->wal_linger_ms = 1 + (uint32_t)gy_rng_below(&rng, 20);
     o->compression = (uint32_t)gy_rng_below(&rng, 3);
-    o->bloom_bits = gy_rng_below(&rng, 4) == 0 ? GYRE_BLOOM_NONE
-                                               : 4 + (uint32_t)gy_rng_below(&rng, 8);
+    o->bloom_bits =
+        gy_rng_below(&rng, 4) == 0 ? GYRE_BLOOM_NONE : 4 + (uint32_t)gy_rng_below(&rng, 8);
     o->level0_tables = 2 + (uint32_t)gy_rng_below(&rng, 2);
     o->level_ratio = 2 + (uint32_t)gy_rng_below(&rng, 2);
     o->durability = gy_rng_below(&rng, 12) == 0 ? GYRE_NOWAL : GYRE_DURABLE;
@@ -180,7 +180,8 @@ sim_machine_start(struct sim_machine *machine, struct gy_sim_disk *disk,
     status = gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 16 * GY_MIB, .cache_size = GY_MIB),
                              machine->world, &machine->loop, NULL);
     sim_check(status == GYRE_OK);
-    /* Call the whole arena ready: touching its pages one by one is most of what a short life would cost. */
+    /* Call the whole arena ready: touching its pages one by one is most of what a short life would
+     * cost. */
     machine->loop->arena.chunk_ready = machine->loop->arena.chunk_count;
     gy_rng_init(&machine->chaos, seed + 1);
     machine->loop->io.sched.chaos = knobs->has_chaos ? &machine->chaos : NULL;
@@ -223,8 +224,7 @@ sim_scan(gyre_db *db, const gyre_snapshot *snapshot, struct model_state *ret_sta
 {
     gyre_iterator *it = NULL;
     uint32_t next = 0;
-    gyre_status status =
-        gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
+    gyre_status status = gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
 
     memset(ret_state, 0, sizeof(*ret_state));
     if (status != GYRE_OK) {
@@ -259,8 +259,7 @@ compare_backward(gyre_db *db, const gyre_snapshot *snapshot, const struct model_
 {
     gyre_iterator *it = NULL;
     uint32_t above = MODEL_KEYS;
-    gyre_status status =
-        gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
+    gyre_status status = gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
 
     if (status != GYRE_OK) {
         return status;
@@ -323,8 +322,7 @@ static gyre_status
 compare_seeks(gyre_db *db, const gyre_snapshot *snapshot, const struct model_state *state)
 {
     gyre_iterator *it = NULL;
-    gyre_status status =
-        gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
+    gyre_status status = gyre_iterator_open(db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it);
 
     for (uint32_t key = 0; status == GYRE_OK && key < MODEL_KEYS; key += SEEK_STEP) {
         uint32_t wanted = key;
@@ -364,8 +362,8 @@ compare_multi_get(gyre_db *db, const gyre_snapshot *snapshot, const struct model
     for (uint32_t i = 0; i < MULTI; i++) {
         keys[i] = model_key(i * 7 % MODEL_KEYS);
     }
-    status = gyre_multi_get(db, GYRE_READ_OPTIONS(.snapshot = snapshot), MULTI, keys, values,
-                            statuses);
+    status =
+        gyre_multi_get(db, GYRE_READ_OPTIONS(.snapshot = snapshot), MULTI, keys, values, statuses);
     if (status != GYRE_OK) {
         return status;
     }

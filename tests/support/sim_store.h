@@ -1,8 +1,9 @@
-/* sim_store.h - a store on a simulated machine: knobs drawn from a seed, a loop on a disk, and reading everything
- * that a store holds in every way there is.
+/* sim_store.h - a store on a simulated machine: knobs drawn from a seed, a loop on a disk, and
+ * reading everything that a store holds in every way there is.
  *
- * These tests run stores inside the event hooks of other stores, on coroutine stacks, thousands of times a second, so
- * a failure prints what is needed to see it again and ends the program; nothing is unwound.
+ * These tests run stores inside the event hooks of other stores, on coroutine stacks, thousands of
+ * times a second, so a failure prints what is needed to see it again and ends the program; nothing
+ * is unwound.
  */
 #ifndef GY_TEST_SIM_STORE_H
 #define GY_TEST_SIM_STORE_H
@@ -98,10 +99,11 @@ gyre_status sim_open(struct sim_machine *machine, const struct sim_knobs *knobs,
 
 /* ---- Reading ---- */
 
-/* A scan forward; fails the program when keys are out of order or unknown. Returns what ended it (OK: the end). */
+/* A scan forward; fails the program when keys are out of order or unknown. Returns what ended it
+ * (OK: the end). */
 gyre_status sim_scan(gyre_db *db, const gyre_snapshot *snapshot, struct model_state *ret_state);
-/* The same backward, by point reads of every key and of absent ones, by multi_get, by seeks: whatever is answered has to be
- * in `state`; an error is returned. */
+/* The same backward, by point reads of every key and of absent ones, by multi_get, by seeks:
+ * whatever is answered has to be in `state`; an error is returned. */
 gyre_status sim_compare(gyre_db *db, const gyre_snapshot *snapshot,
                         const struct model_state *state);
 

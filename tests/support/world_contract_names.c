@@ -102,7 +102,8 @@ remove_directory(struct world_bench *b, const char *name)
     return world_call(b->world, &req);
 }
 
-/* Goal:   a directory goes only when it is asked for as one and empty; a file is not taken for one. */
+/* Goal:   a directory goes only when it is asked for as one and empty; a file is not taken for
+ *         one. */
 void
 world_unlink_removes_empty_directories(void **state)
 {

@@ -93,8 +93,8 @@ arena_chunks_are_charged_and_offered_once(void **state)
     rig_free(rig);
 }
 
-/* Goal:   A2: after one chunk was taken, GY_ARENA_AHEAD more are touched and offered by themselves, uncharged, and the next
- *         take offers nothing at once. */
+/* Goal:   A2: after one chunk was taken, GY_ARENA_AHEAD more are touched and offered by themselves,
+ *         uncharged, and the next take offers nothing at once. */
 static void
 arena_chunks_are_made_ready_ahead(void **state)
 {

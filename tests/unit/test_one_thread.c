@@ -47,8 +47,10 @@ count_tasks(unsigned *ret_threads, unsigned *ret_workers)
     (void)closedir(dir);
 }
 
-/* Goal:   writing, flushing and compacting make no thread of ours; kernel workers are what the statistics count.
- * Method: 20,000 values of 400 bytes through tiny memtables, tasks counted on the way. A worker may come or go between the two
+/* Goal:   writing, flushing and compacting make no thread of ours; kernel workers are what the
+ *         statistics count.
+ * Method: 20,000 values of 400 bytes through tiny memtables, tasks counted on the way. A worker may
+ * come or go between the two
  *         counts: one that agrees is enough. */
 static void
 one_thread_does_all_the_work(void **state)
@@ -64,7 +66,8 @@ one_thread_does_all_the_work(void **state)
 
     scratch_make(dir);
     (void)snprintf(path, sizeof(path), "%s/store", dir);
-    assert_int_equal(gyre_loop_open(GYRE_LOOP_OPTIONS(.memory_limit = 64u << 20), &loop, NULL), GYRE_OK);
+    assert_int_equal(gyre_loop_open(GYRE_LOOP_OPTIONS(.memory_limit = 64u << 20), &loop, NULL),
+                     GYRE_OK);
     assert_int_equal(gyre_open(loop, path,
                                GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = 256u << 10),
                                &db),
@@ -73,9 +76,11 @@ one_thread_does_all_the_work(void **state)
         char key[32];
         const int size = snprintf(key, sizeof(key), "%08u", i * 2654435761u % 20000);
 
-        assert_int_equal(gyre_put(db, GYRE_WRITE_OPTIONS(.durability = i % 64 == 0 ? GYRE_DURABLE : GYRE_BUFFERED),
-                                  gyre_slice(key, (size_t)size), gyre_slice(value, sizeof(value))),
-                         GYRE_OK);
+        assert_int_equal(
+            gyre_put(db,
+                     GYRE_WRITE_OPTIONS(.durability = i % 64 == 0 ? GYRE_DURABLE : GYRE_BUFFERED),
+                     gyre_slice(key, (size_t)size), gyre_slice(value, sizeof(value))),
+            GYRE_OK);
         if (i % 1000 == 0) {
             unsigned threads;
             unsigned workers;
@@ -90,7 +95,8 @@ one_thread_does_all_the_work(void **state)
     assert_true(agreed);
     assert_int_equal(gyre_loop_stats(loop, &stats), GYRE_OK);
     assert_true(stats.runs > 1000);
-    /* Nearly all runs are short, also on a busy machine, under sanitizers and at the first touch of memory. */
+    /* Nearly all runs are short, also on a busy machine, under sanitizers and at the first touch of
+     * memory. */
     assert_true(stats.runs_over_100us * 20 < stats.runs);
     assert_int_equal(gyre_close(db), GYRE_OK);
     assert_int_equal(gyre_loop_close(loop), GYRE_OK);

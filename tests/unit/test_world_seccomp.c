@@ -206,8 +206,8 @@ child_sync(const char *directory, long call)
     return bits;
 }
 
-/* Goal:   durable writes and syncs of the blocking world reach the kernel as such: what no test could
- *         see without a power cut.
+/* Goal:   durable writes and syncs of the blocking world reach the kernel as such: what no test
+ *         could see without a power cut.
  * Method: let one system call fail at a time and see who notices. */
 static void
 world_seccomp_syncs_reach_the_kernel(void **state)

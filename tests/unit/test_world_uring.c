@@ -389,9 +389,9 @@ entry_of(struct gy_world *world, struct gy_req *req)
     return sqe;
 }
 
-/* Goal:   what cannot be seen without a power cut: a durable write says so to the kernel and a plain
- *         one does not, a file is synced without its times, a directory whole. And registered files
- *         and chunks are used as such, also by a log write out of staging memory.
+/* Goal:   what cannot be seen without a power cut: a durable write says so to the kernel and a
+ *         plain one does not, a file is synced without its times, a directory whole. And registered
+ *         files and chunks are used as such, also by a log write out of staging memory.
  * Method: look at the submission entries. */
 static void
 world_uring_entries_ask_for_what_was_promised(void **state)
