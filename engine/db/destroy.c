@@ -54,12 +54,40 @@ await_lock(struct destroy_call *call)
     return status != GYRE_OK ? status : gy_store_await_lock(call->loop, &call->lock, false);
 }
 
+static gyre_status
+note_stage(void *arg, const struct gy_edit *edit)
+{
+    if (edit->kind == GY_EDIT_STAGE) {
+        memcpy(arg, edit->u.stage.id, sizeof(edit->u.stage.id));
+    }
+    return GYRE_OK;
+}
+
+/* A killed process leaves staging memory, which only the manifest knows by name. Best effort: a damaged
+ * store can be destroyed too, and staging does not outlive the boot. */
+static GY_SUSPENDS void
+await_remove_stage(struct destroy_call *call)
+{
+    struct gy_world *world = call->loop->io.world;
+    struct gy_manifest_end end;
+    struct gy_stage stage;
+    uint64_t id[2] = {0, 0};
+
+    (void)gy_manifest_await_load(&call->loop->io, &call->dir, note_stage, id, &end);
+    if ((id[0] | id[1]) != 0 && world->ops->stage_open(world, &stage, id) == 0) {
+        world->ops->stage_close(world, &stage, true);
+    }
+}
+
 static GY_SUSPENDS gyre_status
 await_remove_files(struct destroy_call *call)
 {
     struct gy_loop *io = &call->loop->io;
     uint64_t removed = 0;
-    gyre_status status = gy_file_await_unlink(io, &call->dir, GY_NAME_CURRENT);
+    gyre_status status;
+
+    await_remove_stage(call);
+    status = gy_file_await_unlink(io, &call->dir, GY_NAME_CURRENT);
 
     if (status == GYRE_OK || status == GYRE_NOT_FOUND) {
         status = gy_dir_await_sync(io, &call->dir);

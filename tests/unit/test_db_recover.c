@@ -192,6 +192,30 @@ recovery_is_repeatable(void **state)
     (void)munmap(shared, sizeof(*shared));
 }
 
+/* Goal:   destroying the store of a dead process takes its staging memory away too. */
+static void
+destroy_removes_the_staging_of_a_dead_process(void **state)
+{
+    struct db_kit *kit = *state;
+    struct shared *shared = shared_make();
+    char prefix[64] = "gyre-"; /* the store's id is in the name */
+    char names[4][64];
+    size_t size = 0;
+
+    if (access("/dev/shm", W_OK) != 0) {
+        skip();
+    }
+    KIT_OK(kit, gyre_property(kit->db, "gyre.store-id", prefix + 5, sizeof(prefix) - 5, &size));
+    db_kit_close(kit);
+    assert_int_equal(db_kit_files("/dev/shm", prefix, "", names, 4), 0);
+    run_child(kit, shared, 1, 50, GYRE_BUFFERED, 0);
+    assert_int_equal(db_kit_files("/dev/shm", prefix, "", names, 4), 1);
+    KIT_OK(kit, gyre_destroy(kit->loop, kit->path));
+    assert_int_equal(db_kit_files("/dev/shm", prefix, "", names, 4), 0);
+    db_kit_open(kit);
+    (void)munmap(shared, sizeof(*shared));
+}
+
 /* Goal:   a large commit, which goes to the log in parts, is there whole or not at all when its
  *         process dies. */
 static void
@@ -489,6 +513,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         RECOVER_TEST(recovery_keeps_every_answered_commit_of_a_dead_process),
         RECOVER_TEST(recovery_is_repeatable),
+        RECOVER_TEST(destroy_removes_the_staging_of_a_dead_process),
         RECOVER_TEST(recovery_takes_large_commits_whole_or_not),
         RECOVER_TEST(read_only_open_changes_nothing),
         RECOVER_TEST(second_opener_is_busy),
