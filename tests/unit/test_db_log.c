@@ -63,7 +63,7 @@ rig_open(struct rig *rig, uint64_t seed, uint64_t memtable_size, uint64_t slot_s
     config.arg = rig;
     assert_int_equal(gy_world_sim_open(&config, rig->disk, &rig->world), GYRE_OK);
     assert_int_equal(
-        gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 32 * GY_MIB, .cache_size = GY_MIB),
+        gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 256 * GY_MIB, .cache_size = GY_MIB),
                         rig->world, &rig->loop, NULL),
         GYRE_OK);
     assert_int_equal(
