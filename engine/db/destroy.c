@@ -63,8 +63,8 @@ note_stage(void *arg, const struct gy_edit *edit)
     return GYRE_OK;
 }
 
-/* A killed process leaves staging memory, which only the manifest knows by name. Best effort: a damaged
- * store can be destroyed too, and staging does not outlive the boot. */
+/* A killed process leaves staging memory, which only the manifest knows by name. Best effort: a
+ * damaged store can be destroyed too, and staging does not outlive the boot. */
 static GY_SUSPENDS void
 await_remove_stage(struct destroy_call *call)
 {

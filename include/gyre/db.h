@@ -166,7 +166,8 @@ struct gyre_verify_result {
 
 /* Read and check every block of every table, key order within and across tables, filters against
  * keys, the counts in the footers. OK when all is well, else CORRUPT (after going through
- * everything). `damage` and `progress` may be NULL.
+ * everything; *ret_result is filled in both cases). `damage`, `progress` and `ret_result` may be
+ * NULL.
  * Source: engine/db/verify.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_verify(gyre_db *db, gyre_damage_fn damage, gyre_progress_fn progress, void *arg,
