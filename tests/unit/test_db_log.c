@@ -69,7 +69,8 @@ rig_open(struct rig *rig, uint64_t seed, uint64_t memtable_size, uint64_t slot_s
     assert_int_equal(
         gyre_open(rig->loop, "/s",
                   GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = memtable_size,
-                               .wal_slot_size = slot_size, .wal_total_max = SLOT_COUNT * slot_size),
+                               .wal_buffer_size = GY_MIB, .wal_slot_size = slot_size,
+                               .wal_total_max = SLOT_COUNT * slot_size),
                   &rig->db),
         GYRE_OK);
 }
