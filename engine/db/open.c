@@ -197,12 +197,25 @@ await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
     return status;
 }
 
+/* What a killed process left in staging goes to the new log, if one takes it all. */
+static bool
+staged_fits(const gyre_db *db, const struct gy_recovery *recovery)
+{
+    uint64_t span = 0;
+
+    for (uint32_t i = 0; i < recovery->staged_count; i++) {
+        span += gy_wal_staged_span(&recovery->staged[i]);
+    }
+    return span <= gy_wal_log_room(db->options.wal_slot_size);
+}
+
 /* A new log for this process (or none: NOWAL), after everything recovered is in memtables. */
 static GY_SUSPENDS gyre_status
 await_start_log(gyre_db *db, struct gy_recovery *recovery)
 {
     struct gy_wal_config config;
-    uint64_t sequence_next = db->sequence + 1;
+    const uint64_t sequence_next = db->sequence + 1;
+    const bool fits = staged_fits(db, recovery);
     gyre_status status;
 
     wal_config(db, &config);
@@ -214,8 +227,9 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
         db->log_min = db->next_file_number;
         return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
     }
-    if (recovery->log_count + 2 > db->options.wal_slot_count_max) {
-        status = gy_db_await_flush_active(db); /* gives slots back, or each open would use up one */
+    /* To tables: gives slots back, or each open would use up one; and takes what is too much for a log. */
+    if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits) {
+        status = gy_db_await_flush_active(db);
         if (status != GYRE_OK) {
             return status;
         }
@@ -228,7 +242,7 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
                          recovery->slot_exists, sequence_next);
     if (status == GYRE_OK) {
         status = gy_wal_await_start(&db->wal, recovery->last_log_end, recovery->staged,
-                                    recovery->staged_count);
+                                    fits ? recovery->staged_count : 0);
     }
     if (status != GYRE_OK) {
         return status;

@@ -173,6 +173,16 @@ struct gy_wal_staged {
     uint64_t sequence_last;
 };
 
+/* How much of a log it takes. */
+uint64_t gy_wal_staged_span(const struct gy_wal_staged *staged);
+
+/* What a log has room for besides its start and end frames and the mark of its slot. */
+static inline uint64_t
+gy_wal_log_room(uint64_t slot_size)
+{
+    return slot_size - 3u * 4096u;
+}
+
 /* Make staging memory and start a new log whose first frame names the exact end of the previous
  * one; append the `staged` groups to it and make them durable; then record log and stage in the
  * manifest. Starts the writer. */

@@ -406,6 +406,18 @@ make_stage(struct gy_wal *wal)
 /* Parts of a large commit, or a whole payload as one frame. */
 #define STAGED_FRAME_MAX (256u * 1024u)
 
+uint64_t
+gy_wal_staged_span(const struct gy_wal_staged *staged)
+{
+    const uint32_t payload_max = STAGED_FRAME_MAX - GY_FRAME_HEADER_SIZE;
+    uint64_t span = 0;
+
+    for (size_t at = 0; at < staged->payload.size; at += payload_max) {
+        span += gy_frame_span((uint32_t)gy_min_u64(staged->payload.size - at, payload_max));
+    }
+    return span;
+}
+
 static GY_SUSPENDS gyre_status
 await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
                     const struct gy_wal_staged *staged, uint8_t *bytes, uint64_t *offset)
