@@ -51,7 +51,7 @@ run_seeds(const struct sim_effort *effort, const char *name, uint64_t first, uin
     double took;
 
     for (uint64_t seed = first; seed < first + count; seed++) {
-        (void)sim_run_whole(seed, effort);
+        (void)sim_run_whole(seed, effort, NULL);
     }
     took = seconds() - start;
     (void)printf(
@@ -67,9 +67,9 @@ static void
 demand_determinism(uint64_t seed)
 {
     static const struct sim_effort effort = {.commits = 24, .sessions = 2};
-    const uint64_t first = sim_run_whole(seed, &effort);
+    const uint64_t first = sim_run_whole(seed, &effort, NULL);
 
-    if (sim_run_whole(seed, &effort) != first) {
+    if (sim_run_whole(seed, &effort, NULL) != first) {
         sim_fail("seed %llu gave two different runs", (unsigned long long)seed);
     }
 }

@@ -8,15 +8,22 @@
 
 /* ---- Taking points ---- */
 
-static struct sim_point
-point_now(const struct sim_run *run, uint64_t event)
+void
+sim_run_take_point(struct sim_run *run, enum sim_judge_set set)
 {
-    return (struct sim_point){.disk = gy_sim_disk_clone(run->disk),
-                              .event = event,
-                              .durable = run->durable,
-                              .buffered = run->buffered,
-                              .attempted = run->attempted,
-                              .created = run->created};
+    if (run->point_count == run->point_capacity) {
+        run->point_capacity = run->point_capacity * 2 + 16;
+        run->points = realloc(run->points, run->point_capacity * sizeof(*run->points));
+        sim_check(run->points != NULL);
+    }
+    run->points[run->point_count++] =
+        (struct sim_point){.set = set,
+                           .disk = gy_sim_disk_clone(run->disk),
+                           .event = gy_world_sim_event_count(run->machine.world),
+                           .durable = run->durable,
+                           .buffered = run->buffered,
+                           .attempted = run->attempted,
+                           .created = run->created};
 }
 
 static void
@@ -25,16 +32,11 @@ on_event(void *arg, uint64_t event)
     struct sim_run *run = arg;
     const uint32_t ppm = run->depth == 0 ? run->effort->point_ppm : run->effort->point_deep_ppm;
 
+    (void)event;
     sim_run_resolve(run);
-    if (run->depth >= run->effort->depth_max || gy_rng_below(&run->point_rng, 1000000) >= ppm) {
-        return;
+    if (run->depth < run->effort->depth_max && gy_rng_below(&run->point_rng, 1000000) < ppm) {
+        sim_run_take_point(run, SIM_JUDGE_ALL);
     }
-    if (run->point_count == run->point_capacity) {
-        run->point_capacity = run->point_capacity * 2 + 16;
-        run->points = realloc(run->points, run->point_capacity * sizeof(*run->points));
-        sim_check(run->points != NULL);
-    }
-    run->points[run->point_count++] = point_now(run, event);
 }
 
 static void
@@ -282,29 +284,31 @@ judge_mode(struct sim_run *run, const struct sim_point *point, enum gy_sim_crash
 void
 sim_run_judge(struct sim_run *run, const struct sim_point *point)
 {
-    judge_mode(run, point, GY_SIM_CRASH_NONE, 0);
-    judge_mode(run, point, GY_SIM_CRASH_KILL, 0);
+    const uint32_t draws = run->depth == 0 ? run->effort->random_draws
+                                           : (uint32_t)gy_min_u64(1, run->effort->random_draws);
+
+    if (point->set != SIM_JUDGE_KILL) {
+        judge_mode(run, point, GY_SIM_CRASH_NONE, 0);
+    }
+    if (point->set != SIM_JUDGE_NONE) {
+        judge_mode(run, point, GY_SIM_CRASH_KILL, 0);
+    }
+    if (point->set != SIM_JUDGE_ALL) {
+        return;
+    }
     if (run->depth == 0) {
         judge_mode(run, point, GY_SIM_CRASH_ALL, 0);
     }
-    for (uint32_t i = 0; i < run->effort->random_draws && (i == 0 || run->depth == 0); i++) {
+    for (uint32_t i = 0; i < draws; i++) {
         judge_mode(run, point, GY_SIM_CRASH_RANDOM, i);
     }
-}
-
-void
-sim_run_judge_now(struct sim_run *run, enum gy_sim_crash mode, uint32_t draw)
-{
-    struct sim_point point = point_now(run, gy_world_sim_event_count(run->machine.world));
-
-    judge_mode(run, &point, mode, draw);
-    gy_sim_disk_free(point.disk);
 }
 
 /* ---- From an empty disk ---- */
 
 uint64_t
-sim_run_whole(uint64_t seed, const struct sim_effort *effort)
+sim_run_whole(uint64_t seed, const struct sim_effort *effort,
+              void (*on_answer)(struct sim_run *run, uint64_t sequence, enum sim_klass klass))
 {
     struct sim_run *run = malloc(sizeof(*run));
     struct gy_heap heap;
@@ -318,6 +322,7 @@ sim_run_whole(uint64_t seed, const struct sim_effort *effort)
     sim_knobs_draw(&knobs, seed);
     disk = gy_sim_disk_make(&knobs.disk, &heap);
     sim_run_init(run, seed, 0, effort, &knobs, disk, NULL);
+    run->on_answer = on_answer;
     for (uint32_t session = 0; session < effort->sessions; session++) {
         sim_set_place(0, "seed %llu, session %u", (unsigned long long)seed, session);
         if (session > 0) {

@@ -38,8 +38,12 @@ struct sim_effort {
     uint32_t sessions;
 };
 
+/* Which crashes are drawn from a point. */
+enum sim_judge_set { SIM_JUDGE_ALL, SIM_JUDGE_NONE, SIM_JUDGE_KILL };
+
 /* The disk at one event, and what was promised then. */
 struct sim_point {
+    enum sim_judge_set set;
     struct gy_sim_disk *disk;
     uint64_t event;
     uint64_t durable;
@@ -111,11 +115,12 @@ void sim_run_demand(struct sim_run *run, const gyre_snapshot *snapshot, uint64_t
 
 /* Recover crashed copies of the disk as it was at `point` in all modes. */
 void sim_run_judge(struct sim_run *run, const struct sim_point *point);
-/* The same for this moment, in one mode. */
-void sim_run_judge_now(struct sim_run *run, enum gy_sim_crash mode, uint32_t draw);
+/* A point now, whatever the effort says; judged when the host's stack is at hand. */
+void sim_run_take_point(struct sim_run *run, enum sim_judge_set set);
 
-/* From an empty disk: sessions of work, each closed, then reopened. Returns the trace hash of the
- * first run. */
-uint64_t sim_run_whole(uint64_t seed, const struct sim_effort *effort);
+/* From an empty disk: sessions of work, each closed, then reopened. `on_answer` may be NULL. Returns a hash of all events. */
+uint64_t sim_run_whole(uint64_t seed, const struct sim_effort *effort,
+                       void (*on_answer)(struct sim_run *run, uint64_t sequence,
+                                         enum sim_klass klass));
 
 #endif
