@@ -97,6 +97,8 @@ void sim_run_stop(struct sim_run *run);
 
 /* Open and demand what the header says; the model forgets what was lost. */
 void sim_run_recover(struct sim_run *run);
+/* The second half of it, on a store that is open. */
+void sim_run_adopt(struct sim_run *run);
 /* Writers and a maintenance coroutine until all have ended. */
 void sim_run_work(struct sim_run *run, uint32_t writers, uint32_t commits);
 /* Close; all that was answered is durable now. Returns what gyre_close said. */
