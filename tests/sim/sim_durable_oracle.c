@@ -1,5 +1,6 @@
-/* sim_durable_oracle.c - at the very moment of an answer the power goes, and nothing that was not made durable survives: the answered commit is
- * there all the same. A missing sync is found at the first answer that needed it, without luck. A BUFFERED answer is judged by a kill.
+/* sim_durable_oracle.c - at the very moment of an answer the power goes, and nothing that was not
+ * made durable survives: the answered commit is there all the same. A missing sync is found at the
+ * first answer that needed it, without luck. A BUFFERED answer is judged by a kill.
  *
  *   sim_durable_oracle [--seed S] [--seeds N]
  */
@@ -12,7 +13,8 @@
 static const struct sim_effort EFFORT = {
     .depth_max = 0, .random_draws = 0, .commits = 16, .sessions = 3};
 
-/* Inside the coroutine of the writer that was answered: take the copy here, judge it on the host's stack. */
+/* Inside the coroutine of the writer that was answered: take the copy here, judge it on the host's
+ * stack. */
 static void
 on_answer(struct sim_run *run, uint64_t sequence, enum sim_klass klass)
 {

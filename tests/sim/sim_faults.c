@@ -1,5 +1,6 @@
-/* sim_faults.c - the device says no, once, at the n-th request of one kind, for all n: every call ends with an error or a right answer, a
- * failed log is not written to again, failed tables are made again, and after reopening everything that was answered is there.
+/* sim_faults.c - the device says no, once, at the n-th request of one kind, for all n: every call
+ * ends with an error or a right answer, a failed log is not written to again, failed tables are
+ * made again, and after reopening everything that was answered is there.
  *
  *   sim_faults [--seed S] [--all]   --all: every n for every errno, not a part of them
  */
@@ -217,7 +218,9 @@ run_kind(const struct base *base, const struct kind *kind, bool all)
         enum gy_sim_fault fault;
         int os_errno;
         uint64_t step; /* unless --all */
-    } tries[] = {{GY_SIM_FAULT_ERROR, EIO, 1}, {GY_SIM_FAULT_ERROR, ENOSPC, 2}, {GY_SIM_FAULT_SHORT, 0, 5}};
+    } tries[] = {{GY_SIM_FAULT_ERROR, EIO, 1},
+                 {GY_SIM_FAULT_ERROR, ENOSPC, 2},
+                 {GY_SIM_FAULT_SHORT, 0, 5}};
     uint64_t runs = 0;
 
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
