@@ -41,6 +41,7 @@
 #define GY_WAL_IN_FLIGHT_MAX 4u
 #define GY_WAL_GROUP_COUNT_MAX 64u
 #define GY_WAL_STALLS_MAX 8u
+#define GY_WAL_SWITCH_RETRY_NS (100ull * 1000000ull) /* a full disk: try to switch logs again */
 /* with writes in flight a synced group waits for this size */
 #define GY_WAL_GROUP_EAGER_SIZE (16u * 1024u)
 #define GY_WAL_GROUP_EAGER_NS (50ull * 1000u)  /* ... or this age */

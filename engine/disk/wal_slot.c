@@ -293,23 +293,12 @@ enter_log(struct gy_wal *wal, const struct gy_wal_log *log, uint64_t offset)
     wal->plain_end = 0;
 }
 
-/* Nothing is in flight: make the old log durable, then start the next (W3, W4). Not OK: no slot
- * (slot_status, or not yet), or poisoned. */
-GY_SUSPENDS gyre_status
-gy_wal_await_switch(struct gy_wal *wal)
+/* All of the old log is durable then. A sync that failed, whatever with, is never tried again. */
+static GY_SUSPENDS gyre_status
+await_sync_old(struct gy_wal *wal)
 {
-    const uint32_t slot = find_ready(wal);
-    struct gy_wal_log log;
-    struct gy_edit edit = {.kind = GY_EDIT_ADD_LOG};
     gyre_status status = GYRE_OK;
 
-    gy_assert(wal->in_flight == 0 && !wal->sync_in_flight);
-    if (slot == NO_SLOT) {
-        gy_wal_want_slot(wal);
-        return GYRE_AGAIN;
-    }
-    wal->slot_ready[slot] = false;
-    wal->slot_taken[slot] = true; /* or the maker would find it without a log and call it ready */
     if (wal->durable_offset < wal->written_offset) {
         status = gy_file_await_sync(loop_of(wal), &wal->slots[wal->logs[wal->log_count - 1].slot],
                                     GY_IO_WAL);
@@ -320,15 +309,40 @@ gy_wal_await_switch(struct gy_wal *wal)
         wal->durable_sequence = wal->written_sequence;
         gy_waitq_wake_all(&wal->synced);
         gy_wal_advance(wal);
+    }
+    return status;
+}
+
+/* Nothing is in flight: make the old log durable, then start the next (W3, W4). Not OK: no slot
+ * (slot_status, or not yet), or poisoned. */
+GY_SUSPENDS gyre_status
+gy_wal_await_switch(struct gy_wal *wal)
+{
+    const uint32_t slot = find_ready(wal);
+    struct gy_wal_log log;
+    struct gy_edit edit = {.kind = GY_EDIT_ADD_LOG};
+    bool is_retryable = false;
+    gyre_status status;
+
+    gy_assert(wal->in_flight == 0 && !wal->sync_in_flight);
+    if (slot == NO_SLOT) {
+        gy_wal_want_slot(wal);
+        return GYRE_AGAIN;
+    }
+    wal->slot_ready[slot] = false;
+    wal->slot_taken[slot] = true; /* or the maker would find it without a log and call it ready */
+    status = await_sync_old(wal);
+    if (status == GYRE_OK) {
+        is_retryable = true; /* what has a name, and is needed, is not touched any more */
         status = await_start_log(wal, slot, wal->written_offset, &log);
     }
     if (status == GYRE_OK) {
         edit.u.log.number = log.number;
         edit.u.log.slot = slot;
         status = gy_manifest_await_append(wal->config.manifest, &edit, 1);
+        is_retryable = wal->config.manifest->poison == GYRE_OK; /* it refused before it wrote */
     }
-    /* refused before anything was written */
-    if (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY) {
+    if (is_retryable && (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY)) {
         wal->slot_ready[slot] = true;
         wal->slot_taken[slot] = false;
         wal->slot_status = status;
