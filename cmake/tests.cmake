@@ -37,6 +37,9 @@ foreach(kind unit sim)
         gyre_test_program(${name} ${source})
         add_test(NAME ${name} COMMAND ${name})
         gyre_test_properties(${name} ${kind})
+        if(kind STREQUAL "sim") # a minute and a half with sanitizers on a busy machine
+            set_tests_properties(${name} PROPERTIES TIMEOUT 400)
+        endif()
     endforeach()
 endforeach()
 
