@@ -191,20 +191,24 @@ content_of(struct base *base, gyre_db *db, bool may_lose)
 {
     const struct model_commit *last = &base->run->model.commits[base->run->model.count - 1];
     const uint32_t key = last->ops[last->op_count - 1].key;
+    uint64_t digest = MODEL_NONE;
     struct gyre_value value;
+    gyre_status status;
 
     if (!may_lose) {
         return &base->state;
     }
-    if (gyre_get(db, NULL, model_key(key), &value) != GYRE_OK) {
-        return &base->state; /* told below, or wrong there */
-    }
-    if (model_digest(gyre_slice(value.data, value.size)) == base->previous.digests[key]) {
-        base->tail_lost++;
+    status = gyre_get(db, NULL, model_key(key), &value);
+    if (status == GYRE_OK) {
+        digest = model_digest(gyre_slice(value.data, value.size));
         gyre_value_release(&value);
+    } else if (status != GYRE_NOT_FOUND) {
+        return &base->state; /* told below */
+    }
+    if (digest == base->previous.digests[key]) {
+        base->tail_lost++;
         return &base->previous;
     }
-    gyre_value_release(&value);
     return &base->state;
 }
 
