@@ -206,7 +206,8 @@ gy_recover_await_manifest(gyre_db *db, struct gy_recovery *recovery)
 
     if (status == GYRE_OK &&
         (!recovery->store_seen || db->store_id != recovery->manifest.store_id)) {
-        status = gy_loop_fail(db->loop, GYRE_CORRUPT, "CURRENT and manifest are of two stores");
+        status = gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, GY_NAME_CURRENT, 0, 0,
+                            "CURRENT and manifest are of two stores");
     }
     if (status == GYRE_OK) {
         status = make_version(db, recovery);
@@ -290,12 +291,15 @@ await_open_log(gyre_db *db, const struct gy_wal_log *log, struct gy_file *ret_fi
 static gyre_status
 check_mark(gyre_db *db, const struct gy_recovery *recovery, uint64_t number, uint64_t end)
 {
+    char name[GY_NAME_MAX];
+
     if (number > recovery->manifest.number ||
         (number == recovery->manifest.number && end > recovery->manifest.end)) {
-        return gy_loop_fail(db->loop, GYRE_CORRUPT,
-                            "the end of the manifest is damaged: a log was written after manifest "
-                            "%llu had reached offset %llu; run 'gyre salvage'",
-                            (unsigned long long)number, (unsigned long long)end);
+        gy_name_manifest(name, recovery->manifest.number);
+        return gy_fail_at(&db->loop->io.sched, GYRE_CORRUPT, name, recovery->manifest.end, 0,
+                          "the end of the manifest is damaged: a log was written after manifest "
+                          "%llu had reached offset %llu; run 'gyre salvage'",
+                          (unsigned long long)number, (unsigned long long)end);
     }
     return GYRE_OK;
 }
