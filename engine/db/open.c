@@ -227,7 +227,8 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
         db->log_min = db->next_file_number;
         return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
     }
-    /* To tables: gives slots back, or each open would use up one; and takes what is too much for a log. */
+    /* To tables: gives slots back, or each open would use up one; and takes what is too much for a
+     * log. */
     if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits) {
         status = gy_db_await_flush_active(db);
         if (status != GYRE_OK) {

@@ -34,6 +34,7 @@
 
 #include "engine/codec/batch.h"
 #include "engine/codec/frame.h"
+#include "engine/disk/log_mark.h"
 #include "engine/disk/manifest.h"
 #include "engine/disk/stage.h"
 #include "io/arena.h"
@@ -210,13 +211,6 @@ struct gy_wal_commit {
  * (W7). */
 uint64_t gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit);
 
-/* The largest commit that a log of this slot size takes (bytes of operations). */
-static inline uint64_t
-gy_wal_commit_max(uint64_t slot_size)
-{
-    return slot_size / 4 * 3 - 65536u;
-}
-
 /* A commit too large for one group (gy_wal_is_large): does reserve and append itself. */
 bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_append_large(struct gy_wal *wal,
@@ -249,12 +243,5 @@ uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);
 /* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop
  * the stage. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_close(struct gy_wal *wal);
-
-/* Start and end frames carry how far the manifest was durable (N4). */
-#define GY_LOG_MARK_SIZE 16u
-void gy_log_mark_encode(uint8_t target[GY_LOG_MARK_SIZE], uint64_t manifest_number,
-                        uint64_t manifest_end);
-bool gy_log_mark_decode(struct gyre_slice payload, uint64_t *ret_manifest_number,
-                        uint64_t *ret_manifest_end);
 
 #endif

@@ -377,8 +377,8 @@ gy_wal_writer_main(void *arg)
                 continue;
             }
             if (status != GYRE_AGAIN) { /* no space, no memory: nobody else may come to ask again */
-                deadline_ns = gy_min_u64(deadline_ns,
-                                         gy_loop_now(loop_of(wal)) + GY_WAL_SWITCH_RETRY_NS);
+                deadline_ns =
+                    gy_min_u64(deadline_ns, gy_loop_now(loop_of(wal)) + GY_WAL_SWITCH_RETRY_NS);
             }
         }
         (void)gy_await_park_until(sched, deadline_ns);

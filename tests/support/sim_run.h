@@ -120,8 +120,8 @@ void sim_run_judge(struct sim_run *run, const struct sim_point *point);
 /* A point now, whatever the effort says; judged when the host's stack is at hand. */
 void sim_run_take_point(struct sim_run *run, enum sim_judge_set set);
 
-/* From an empty disk: sessions of work, each closed, then reopened. `on_answer` may be NULL. Returns
- * a hash of all events. */
+/* From an empty disk: sessions of work, each closed, then reopened. `on_answer` may be NULL.
+ * Returns a hash of all events. */
 uint64_t sim_run_whole(uint64_t seed, const struct sim_effort *effort,
                        void (*on_answer)(struct sim_run *run, uint64_t sequence,
                                          enum sim_klass klass));
