@@ -1,5 +1,6 @@
-/* sim_corruption.c - bytes of a store change behind its back: flipped, zeroed, swapped, cut off, whole
- * files gone. Every answer is right, or CORRUPT (UNSUPPORTED) with the name of a file; none is wrong.
+/* sim_corruption.c - bytes of a store change behind its back: flipped, zeroed, swapped, cut off,
+ * whole files gone. Every answer is right, or CORRUPT (UNSUPPORTED) with the name of a file; none
+ * is wrong.
  *
  * One exception, by nature: the last commit of a log that was not closed cleanly may be lost
  * without a word; it looks like a torn write.
@@ -26,10 +27,10 @@ struct base {
     struct model_state state;    /* what it holds */
     struct model_state previous; /* ... without the last commit */
     bool is_clean;
-    char files[FILES_MAX][64];   /* with their path */
+    char files[FILES_MAX][64]; /* with their path */
     uint32_t file_count;
     uint64_t tried;
-    uint64_t told;               /* CORRUPT somewhere */
+    uint64_t told; /* CORRUPT somewhere */
     uint64_t tail_lost;
 };
 
@@ -138,8 +139,8 @@ check_gets(struct base *base, gyre_db *db, const struct model_state *wanted)
         if (is_told(base, gyre_db_loop(db), status, "get")) {
             continue;
         }
-        if ((status == GYRE_OK ? model_digest(gyre_slice(value.data, value.size))
-                               : MODEL_NONE) != wanted->digests[key]) {
+        if ((status == GYRE_OK ? model_digest(gyre_slice(value.data, value.size)) : MODEL_NONE) !=
+            wanted->digests[key]) {
             sim_fail("get: key %u is wrong and nobody says so", key);
         }
         if (status == GYRE_OK) {

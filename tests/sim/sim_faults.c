@@ -17,8 +17,8 @@ static const struct sim_effort EFFORT = {.commits = 10, .sessions = 1};
 struct kind {
     const char *text;
     uint32_t op;
-    const char *name;  /* part of the file's name */
-    bool tables_only;  /* a failed table: nothing has to be reopened */
+    const char *name; /* part of the file's name */
+    bool tables_only; /* a failed table: nothing has to be reopened */
 };
 
 static const struct kind KINDS[] = {
@@ -218,9 +218,8 @@ run_kind(const struct base *base, const struct kind *kind, bool all)
         enum gy_sim_fault fault;
         int os_errno;
         uint64_t step; /* unless --all */
-    } tries[] = {{GY_SIM_FAULT_ERROR, EIO, 1},
-                 {GY_SIM_FAULT_ERROR, ENOSPC, 2},
-                 {GY_SIM_FAULT_SHORT, 0, 5}};
+    } tries[] = {
+        {GY_SIM_FAULT_ERROR, EIO, 1}, {GY_SIM_FAULT_ERROR, ENOSPC, 2}, {GY_SIM_FAULT_SHORT, 0, 5}};
     uint64_t runs = 0;
 
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
@@ -264,8 +263,7 @@ main(int argc, char **argv)
         make_base(&base, seed, is_empty != 0);
         for (size_t i = 0; i < KIND_COUNT; i++) {
             (void)printf("%s, %s: %llu runs\n", is_empty ? "new store" : "killed store",
-                         KINDS[i].text,
-                         (unsigned long long)run_kind(&base, &KINDS[i], all));
+                         KINDS[i].text, (unsigned long long)run_kind(&base, &KINDS[i], all));
         }
         free_base(&base);
     }
