@@ -55,6 +55,12 @@ if(GYRE_WERROR AND NOT GYRE_SANITIZE AND NOT GYRE_FUZZ) # a sanitizer's runtime 
     target_link_options(gyre PRIVATE -Wl,-z,defs)
 endif()
 
+# The same sources with the checker's marks in them (io/base/checked.h): states that count, planted
+# bugs to choose from. For the checker and the simulations only; never installed as a library.
+add_library(gyre_checked STATIC ${gyre_sources} ${gyre_switch_source} ${gyre_sim_sources})
+target_compile_definitions(gyre_checked PUBLIC GYRE_CHECKED)
+target_link_libraries(gyre_checked PRIVATE gyre_core_flags PUBLIC gyre_inside)
+
 if(gyre_sim_sources)
     add_library(gyre_sim STATIC ${gyre_sim_sources})
     target_sources(gyre_sim PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include)
