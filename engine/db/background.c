@@ -242,6 +242,9 @@ flusher_main(void *arg)
         status = await_flush_one(db, memtable);
         db->flush_running = false;
         gy_background_note(db, status, "flush");
+        if (db->has_wal && status != GYRE_CANCELED) {
+            gy_wal_note_release(&db->wal, status);
+        }
         gy_db_kick(db);
         if (status != GYRE_OK && !db->stop) {
             gy_await_sleep(sched_of(db), GY_BACKGROUND_RETRY_NS);

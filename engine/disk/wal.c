@@ -296,7 +296,8 @@ refusal(struct gy_wal *wal)
     return GYRE_OK;
 }
 
-/* No log space: told when the disk is full, else (logs are kept by memtables) waited for. */
+/* No log space: told when the disk is full or logs cannot be given back, else (memtables that keep
+ * logs are being flushed) waited for. */
 static gyre_status
 room_refusal(struct gy_wal *wal, size_t size)
 {
@@ -306,11 +307,15 @@ room_refusal(struct gy_wal *wal, size_t size)
         return status;
     }
     gy_wal_want_slot(wal);
-    if (wal->slot_status == GYRE_OK) {
-        return GYRE_OK;
+    if (wal->slot_status != GYRE_OK) {
+        *gy_sched_error(sched_of(wal)) = wal->slot_error;
+        return wal->slot_status;
     }
-    *gy_sched_error(sched_of(wal)) = wal->slot_error;
-    return wal->slot_status;
+    if (wal->release_status != GYRE_OK && wal->room_wanted && !wal->slot_maker_busy) {
+        *gy_sched_error(sched_of(wal)) = wal->release_error;
+        return wal->release_status;
+    }
+    return GYRE_OK;
 }
 
 GY_SUSPENDS gyre_status

@@ -119,9 +119,8 @@ struct gy_wal {
 
     struct gy_file slots[GY_WAL_SLOT_MAX];
     bool slot_exists[GY_WAL_SLOT_MAX];
-    bool slot_ready[GY_WAL_SLOT_MAX];           /* zero-filled, synced, open, no log in it */
-    /* a log is being started in it: not ready, not yet live */
-    bool slot_taken[GY_WAL_SLOT_MAX];
+    bool slot_ready[GY_WAL_SLOT_MAX]; /* zero-filled, synced, open, no log in it */
+    bool slot_taken[GY_WAL_SLOT_MAX]; /* a log is being started in it: not ready, not yet live */
     /* ascending; the last is the current one once started */
     struct gy_wal_log logs[GY_WAL_SLOT_MAX];
     uint32_t log_count;
@@ -141,8 +140,7 @@ struct gy_wal {
 
     struct gy_req sync_req;
     bool sync_in_flight;
-    uint64_t sync_offset;    /* what the sync in flight will have made durable */
-    uint64_t sync_sequence;
+    uint64_t sync_offset, sync_sequence; /* what it will have made durable */
     uint64_t sync_started_ns;
 
     bool large;              /* a commit is being cut into parts: others wait */
@@ -152,6 +150,8 @@ struct gy_wal {
     struct gyre_error poison_error;
     gyre_status slot_status; /* why no slot could be made (a full disk), OK otherwise */
     struct gyre_error slot_error;
+    gyre_status release_status; /* why no log is given back (a flush failed), OK otherwise */
+    struct gyre_error release_error;
     struct gy_co *writer;    /* NULL: not running */
     bool slot_maker_busy;
     struct gy_waitq space;   /* waiting for a group buffer, or for the end of a large commit */
@@ -231,6 +231,9 @@ void gy_wal_stage_id(const struct gy_wal *wal, uint64_t ret_id[2], uint64_t ret_
 uint64_t gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed);
 /* The manifest says that logs below `log_min` are not needed (durably): their slots are free. */
 void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
+/* Could the oldest memtable be flushed, so that its log is given back? If not, who waits for log
+ * space is told why (the coroutine's error). */
+void gy_wal_note_release(struct gy_wal *wal, gyre_status status);
 
 /* Refuse everything from here on (W5): the coroutine's error says why. */
 void gy_wal_poison(struct gy_wal *wal, gyre_status status);

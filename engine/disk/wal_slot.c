@@ -256,6 +256,16 @@ gy_wal_release(struct gy_wal *wal, uint64_t log_min)
     gy_wal_kick(wal);
 }
 
+void
+gy_wal_note_release(struct gy_wal *wal, gyre_status status)
+{
+    wal->release_status = status;
+    if (status != GYRE_OK) {
+        wal->release_error = *gy_sched_error(&loop_of(wal)->sched);
+        gy_waitq_wake_all(&wal->space);
+    }
+}
+
 /* ---- Starting and ending logs ---- */
 
 /* Put a start frame into a ready slot. The log is not yet named anywhere. */
