@@ -267,6 +267,7 @@ watcher_main(void *arg)
         }
         if (db->wal.poison != GYRE_OK) {
             gy_waitq_wake_all(&db->room);
+            gy_waitq_wake_all(&db->installed); /* what is not published is never flushed */
         }
         gy_waitq_await(sched_of(db), &db->wal.events);
     }
