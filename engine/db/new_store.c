@@ -135,6 +135,9 @@ await_absent(struct gy_new_store *store)
     if (status == GYRE_NOT_FOUND) {
         return GYRE_OK;
     }
+    if (status != GYRE_OK && status != GYRE_INVALID) { /* INVALID: a file, or a link */
+        return status;
+    }
     (void)gy_file_await_close(io, &file); /* a directory that was only looked at */
     return gy_loop_fail(store->loop, GYRE_INVALID, "%s/%s exists already", store->path->parent,
                         store->path->name);
