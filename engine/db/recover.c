@@ -327,10 +327,12 @@ await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader
     }
     if (status == GYRE_OK && result.clean) {
         status = check_mark(db, recovery, result.manifest_number, result.manifest_end);
+    } else if (status == GYRE_OK && end == GY_LOG_LAST && !db->read_only) {
+        status = gy_wal_await_confirm(&db->loop->io, &file, &result);
     }
     recovery->last_log_end = result.end;
     recovery->clean = result.clean;
-    (void)gy_file_await_close(&db->loop->io, &file); /* nothing was written */
+    (void)gy_file_await_close(&db->loop->io, &file); /* what was written is synced */
     return status;
 }
 

@@ -326,6 +326,7 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
         return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
                           "a frame that does not belong into a log");
     }
+    result->durable = gy_max_u64(result->durable, frame->durable_offset);
     status =
         gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags, frame->previous,
                               frame->sequence_first, &record_count, &sequence_last);

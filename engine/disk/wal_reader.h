@@ -58,6 +58,7 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read_start(struct gy_loop *l
 
 struct gy_log_result {
     uint64_t end;                /* offset behind the last frame taken */
+    uint64_t durable;            /* what the frames themselves call durable, of that */
     bool clean;                  /* the end record is there */
     uint64_t manifest_number;    /* of the end record */
     uint64_t manifest_end;
@@ -69,6 +70,13 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
                                                          const struct gy_file *file,
                                                          uint64_t number, uint64_t end,
                                                          struct gy_log_result *ret_result);
+
+/* Make what was read of the last log durable, as far as its frames do not say that it is; `file` is
+ * open for writing.
+ * Source: wal_confirm.c */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_wal_await_confirm(struct gy_loop *loop, const struct gy_file *file,
+                     const struct gy_log_result *result);
 
 /* Does log `number` hold a frame that was written after the manifest had named it (W4)? A log that
  * the manifest does not name and yet was used proves that the manifest has lost its end (N4):
