@@ -49,3 +49,10 @@ foreach(source ${example_sources})
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
     target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
 endforeach()
+
+# The checker: the engine with the checker's marks (io/base/checked.h) on the simulated machine.
+file(GLOB sim_command_sources CONFIGURE_DEPENDS tools/gyre_sim/*.c)
+add_executable(gyre_sim_command ${sim_command_sources})
+set_target_properties(gyre_sim_command PROPERTIES OUTPUT_NAME gyre_sim)
+target_link_libraries(gyre_sim_command PRIVATE gyre_checked gyre_flags)
+target_compile_options(gyre_sim_command PRIVATE -Wframe-larger-than=${host_frame_bytes_max})

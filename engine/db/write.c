@@ -12,6 +12,7 @@
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -192,6 +193,7 @@ await_commit_large(struct write_call *call, uint64_t *ret_sequence)
     db->large_write = true;
     status = gy_wal_await_append_large(&db->wal, &call->commit, ret_sequence);
     if (status == GYRE_OK) {
+        GY_COMMITTED(db, *ret_sequence, call->commit.count);
         status = reserve_memory(call); /* smaller commits may have come in between */
         if (status != GYRE_OK) {
             gy_wal_poison(&db->wal, status); /* logged, but cannot be shown: only a reopen can */
@@ -225,10 +227,12 @@ await_commit(struct write_call *call)
     if (!db->has_wal) {
         sequence = db->sequence + 1;
         db->sequence += call->commit.count;
+        GY_COMMITTED(db, sequence, call->commit.count);
         apply(db, &call->commit, sequence);
         return GYRE_OK;
     }
     sequence = gy_wal_append(&db->wal, &call->commit);
+    GY_COMMITTED(db, sequence, call->commit.count);
     apply(db, &call->commit, sequence);
     sequence += call->commit.count - 1;
     if (db->wal.answered >= sequence) {

@@ -5,6 +5,7 @@
 
 uint64_t gy_state_counts[GY_STATE_COUNT];
 enum gy_mutant gy_mutant_chosen;
+void (*gy_committed)(struct gyre_db *db, uint64_t sequence, uint32_t count);
 
 #else
 

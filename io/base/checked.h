@@ -6,12 +6,16 @@
  *
  *   GY_SOMETIMES(state)  counts that this point was passed; states.h lists them all
  *   GY_MUTANT(mutant)    true when this planted bug was chosen for the run; mutants.h lists them
+ *   GY_COMMITTED(db, sequence, count)
+ *                        a commit of `count` operations has just got its place in the order of
+ *                        commits, and nobody has seen it yet: the checker's model takes it in
  */
 #ifndef GY_CHECKED_H
 #define GY_CHECKED_H
 
 #ifdef GYRE_CHECKED
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "io/base/mutants.h"
@@ -34,11 +38,17 @@ enum gy_mutant {
 extern uint64_t gy_state_counts[GY_STATE_COUNT];
 extern enum gy_mutant gy_mutant_chosen;
 
+struct gyre_db;
+extern void (*gy_committed)(struct gyre_db *db, uint64_t sequence, uint32_t count);
+
+#define GY_COMMITTED(db, sequence, count) \
+    ((void)(gy_committed != NULL ? gy_committed(db, sequence, count) : (void)0))
 #define GY_SOMETIMES(state) ((void)(gy_state_counts[GY_STATE_##state]++))
 #define GY_MUTANT(mutant) (gy_mutant_chosen == GY_MUTANT_##mutant)
 
 #else
 
+#define GY_COMMITTED(db, sequence, count) ((void)0)
 #define GY_SOMETIMES(state) ((void)0)
 #define GY_MUTANT(mutant) (0)
 
