@@ -1,12 +1,7 @@
 /* arena.c - see arena.h for A1 to A3. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include "io/arena.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -14,37 +9,7 @@
 #define TOUCH_STEP (16u * GY_PAGE)
 #define BUFFERS_PER_CHUNK (GY_ARENA_CHUNK / GY_BUFFER_SIZE)
 _Static_assert(GY_ARENA_CHUNK % GY_BUFFER_SIZE == 0, "A3: buffers never cross a chunk");
-
-/* An address range aligned to its chunks, so that huge pages and registration fit: map one chunk
- * more and give the ends back. */
-static uint8_t *
-range_map(size_t size)
-{
-    const size_t mapped = size + GY_ARENA_CHUNK;
-    uint8_t *base = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    size_t head;
-
-    if (base == MAP_FAILED) {
-        return NULL;
-    }
-    head = (size_t)(gy_align_up((uint64_t)(uintptr_t)base, GY_ARENA_CHUNK) -
-                    (uint64_t)(uintptr_t)base);
-    if (head != 0) {
-        (void)munmap(base, head);
-    }
-    if (head != GY_ARENA_CHUNK) {
-        (void)munmap(base + head + size, GY_ARENA_CHUNK - head);
-    }
-    base += head;
-    (void)madvise(base, size,
-                  MADV_DONTFORK); /* a child must not see a copy that the device misses */
-    /* No huge pages: clearing one is a single fault that holds the thread for 0.4 ms, behind a
-     * hypervisor that has to find the memory for 6 to 20 ms; small ones are touched a few at a
-     * time. */
-    (void)madvise(base, size, MADV_NOHUGEPAGE);
-    return base;
-}
+_Static_assert(GY_PAGES_RANGE_ALIGN % GY_ARENA_CHUNK == 0, "chunks are aligned to their size");
 
 gyre_status
 gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t chunk_count,
@@ -60,7 +25,7 @@ gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t chunk_count
         gy_heap_alloc(&loop->heap, chunk_count * sizeof(arena->free_chunks[0]), GY_MEM_LOOP);
     arena->free_buffers = gy_heap_alloc(
         &loop->heap, (buffer_count_max + 1) * sizeof(arena->free_buffers[0]), GY_MEM_LOOP);
-    arena->base = range_map((size_t)chunk_count * GY_ARENA_CHUNK);
+    arena->base = gy_heap_reserve(&loop->heap, (size_t)chunk_count * GY_ARENA_CHUNK);
     if (arena->free_chunks == NULL || arena->free_buffers == NULL || arena->base == NULL) {
         gy_arena_fini(arena);
         return GYRE_NO_MEMORY;
@@ -84,7 +49,8 @@ gy_arena_fini(struct gy_arena *arena)
             world->ops->arena_remove(world, arena->base,
                                      (size_t)arena->chunk_ready * GY_ARENA_CHUNK);
         }
-        (void)munmap(arena->base, (size_t)arena->chunk_count * GY_ARENA_CHUNK);
+        gy_heap_unreserve(&arena->loop->heap, arena->base,
+                          (size_t)arena->chunk_count * GY_ARENA_CHUNK);
     }
     /* Chunks of buffers are charged until now; those of others were put back by their owners. */
     gy_heap_discharge(&arena->loop->heap,
@@ -104,6 +70,9 @@ make_ready(struct gy_arena *arena, uint32_t size)
     struct gy_world *world = arena->loop->world;
     uint8_t *chunk = arena->base + (size_t)arena->chunk_ready * GY_ARENA_CHUNK;
 
+    if (arena->loop->heap.pages != NULL) {
+        arena->touched = GY_ARENA_CHUNK; /* no device, no faults to keep out of its way */
+    }
     for (; size > 0 && arena->touched < GY_ARENA_CHUNK; size -= GY_PAGE) {
         ((volatile uint8_t *)chunk)[arena->touched] = 0;
         arena->touched += GY_PAGE;

@@ -88,6 +88,7 @@ gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *config,
             return init_failed(st, reason[0] != '\0' ? reason : gyre_status_text(st), ret_error);
         }
     }
+    loop->heap.pages = world->pages;
     st = gy_sched_init(&loop->sched, &loop->heap, co_count_max, clock_now, clock_cpu_now, world);
     if (st != GYRE_OK) {
         if (config->world == NULL) { /* a given one stays the caller's */

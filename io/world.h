@@ -27,6 +27,7 @@
 
 struct gy_co;
 struct gy_heap;
+struct gy_pages;
 
 enum gy_op {
     GY_OP_READ,       /* slot, buffer, size, offset -> bytes; 0 only at the end of the file */
@@ -166,6 +167,7 @@ struct gy_world {
     const struct gy_world_ops *ops;
     struct gy_world_info info;
     uint32_t in_flight;
+    struct gy_pages *pages; /* where the loop takes its pages from; NULL: the system */
 };
 
 struct gy_world_config {

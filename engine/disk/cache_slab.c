@@ -89,7 +89,7 @@ gy_cache_memory_make(struct gy_cache *cache, uint64_t capacity)
     uint32_t *ring;
 
     cache->memory_size = sizes_of(slab_count, &sizes);
-    cache->memory = gy_heap_map(heap, cache->memory_size, GY_MEM_CACHE); /* zeroed by the kernel */
+    cache->memory = gy_heap_map_zeroed(heap, cache->memory_size, GY_MEM_CACHE);
     if (cache->memory == NULL) {
         return GYRE_NO_MEMORY;
     }

@@ -34,7 +34,7 @@ static GY_SUSPENDS gyre_status
 await_zero_fill(struct gy_manifest *manifest, const struct gy_file *file, uint64_t capacity)
 {
     struct gy_heap *heap = &manifest->loop->heap;
-    uint8_t *zeros = gy_heap_map(heap, ZERO_CHUNK, GY_MEM_BUFFERS);
+    uint8_t *zeros = gy_heap_map_zeroed(heap, ZERO_CHUNK, GY_MEM_BUFFERS);
     gyre_status status;
 
     if (zeros == NULL) {

@@ -63,7 +63,7 @@ await_zero_fill(struct gy_wal *wal, uint32_t slot)
     struct gy_loop *loop = loop_of(wal);
     const struct gy_file *file = &wal->slots[slot];
     const uint64_t size = wal->config.slot_size;
-    uint8_t *zeros = gy_heap_map(&loop->heap, ZERO_CHUNK, GY_MEM_BUFFERS);
+    uint8_t *zeros = gy_heap_map_zeroed(&loop->heap, ZERO_CHUNK, GY_MEM_BUFFERS);
     gyre_status status;
 
     if (zeros == NULL) {

@@ -1,4 +1,5 @@
-/* heap.c - malloc and mmap behind one counter (heap.h). The only file that calls them.
+/* heap.c - malloc, and the pages of pages.c, behind one counter (heap.h). The only file that calls
+ * malloc.
  *
  * A block is preceded by a header of 16 bytes, which keeps malloc's alignment and is charged with
  * it. The header's mark turns a double free or a stray pointer into a failed check.
@@ -8,7 +9,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -151,8 +151,8 @@ gy_heap_free(struct gy_heap *heap, void *memory)
     free(block);
 }
 
-void *
-gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
+static void *
+map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag, enum gy_pages_kind kind)
 {
     void *base;
 
@@ -160,15 +160,35 @@ gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
     if (is_refused(heap) || !gy_heap_charge(heap, size, tag)) {
         return NULL;
     }
-    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) {
+    base = gy_pages_map(heap->pages, size, kind);
+    if (base == NULL) {
         gy_heap_discharge(heap, size, tag);
-        return NULL;
     }
-    /* A child that shared these pages copy-on-write would move ours away from under the device. */
-    if (madvise(base, size, MADV_DONTFORK) != 0) {
-        gy_heap_unmap(heap, base, size, tag);
-        return NULL;
+    return base;
+}
+
+static void
+unmap(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag, enum gy_pages_kind kind)
+{
+    if (base != NULL) {
+        gy_heap_discharge(heap, size, tag);
+        gy_pages_unmap(heap->pages, base, size, kind);
+    }
+}
+
+void *
+gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
+{
+    return map(heap, size, tag, GY_PAGES_PLAIN);
+}
+
+void *
+gy_heap_map_zeroed(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
+{
+    void *base = gy_heap_map(heap, size, tag);
+
+    if (base != NULL && heap->pages != NULL) { /* the system's pages are zeros */
+        memset(base, 0, size);
     }
     return base;
 }
@@ -176,13 +196,31 @@ gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
 void
 gy_heap_unmap(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag)
 {
-    if (base == NULL) {
-        return;
+    unmap(heap, base, size, tag, GY_PAGES_PLAIN);
+}
+
+void *
+gy_heap_map_stack(struct gy_heap *heap, size_t size, enum gy_mem_tag tag)
+{
+    return map(heap, size, tag, GY_PAGES_STACK);
+}
+
+void
+gy_heap_unmap_stack(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag)
+{
+    unmap(heap, base, size, tag, GY_PAGES_STACK);
+}
+
+void *
+gy_heap_reserve(struct gy_heap *heap, size_t size)
+{
+    return is_refused(heap) ? NULL : gy_pages_map(heap->pages, size, GY_PAGES_RANGE);
+}
+
+void
+gy_heap_unreserve(struct gy_heap *heap, void *base, size_t size)
+{
+    if (base != NULL) {
+        gy_pages_unmap(heap->pages, base, size, GY_PAGES_RANGE);
     }
-    gy_assert(gy_is_aligned((uintptr_t)base, GY_PAGE) && gy_is_aligned(size, GY_PAGE));
-    gy_heap_discharge(heap, size, tag);
-
-    const int rc = munmap(base, size);
-
-    gy_assert(rc == 0);
 }

@@ -3,7 +3,8 @@
  *
  *   H1  used <= limit at all times; an allocation that would pass it returns NULL.
  *   H2  gy_heap_free(NULL) is fine. Blocks remember their size and tag.
- *   H3  Memory is zeroed only by gy_heap_zalloc.
+ *   H3  Memory is zeroed only by gy_heap_zalloc and gy_heap_map_zeroed.
+ *   H4  Whole pages come from `pages` (pages.h) and go back there; NULL is the system.
  * Every caller treats NULL as GYRE_NO_MEMORY with its own state unchanged.
  */
 #ifndef GY_HEAP_H
@@ -11,6 +12,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "io/base/pages.h"
 
 enum gy_mem_tag {
     GY_MEM_LOOP,     /* scheduler, coroutine stacks, requests */
@@ -30,6 +33,7 @@ struct gy_heap {
     uint64_t used_by_tag[GY_MEM_TAG_COUNT];
     uint64_t allocation_count;            /* since open: tests prove hot paths leave it alone */
     uint64_t fail_at;                     /* fail the allocation with this ordinal; 0 = never */
+    struct gy_pages *pages;               /* H4 */
 };
 
 void gy_heap_init(struct gy_heap *heap, uint64_t limit);
@@ -38,10 +42,17 @@ void *gy_heap_zalloc(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
 void *gy_heap_realloc(struct gy_heap *heap, void *block, size_t size, enum gy_mem_tag tag);
 void gy_heap_free(struct gy_heap *heap, void *block);
 
-/* Page-aligned memory from mmap, kept out of forked children: stacks, buffers, cache frames.
- * `size` is a multiple of GY_PAGE. The tag and size are given back by the caller on unmap. */
+/* Page-aligned memory, kept out of forked children: buffers, cache frames. `size` is a multiple of
+ * GY_PAGE. The tag and size are given back by the caller on unmap. */
 void *gy_heap_map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
+void *gy_heap_map_zeroed(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
 void gy_heap_unmap(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag);
+/* The same for a coroutine's stack: the lowest gy_pages_guard_size() bytes are inaccessible. */
+void *gy_heap_map_stack(struct gy_heap *heap, size_t size, enum gy_mem_tag tag);
+void gy_heap_unmap_stack(struct gy_heap *heap, void *base, size_t size, enum gy_mem_tag tag);
+/* Address space that is charged later, as it is used (GY_PAGES_RANGE). */
+void *gy_heap_reserve(struct gy_heap *heap, size_t size);
+void gy_heap_unreserve(struct gy_heap *heap, void *base, size_t size);
 
 /* Charge memory that was mapped elsewhere; false (and no charge) when it would pass the limit. */
 int gy_heap_charge(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);

@@ -5,16 +5,9 @@
 
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define GY_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GY_ASAN 1
-#endif
-#endif
+#include "io/base/asan.h"
 
 #ifdef GY_ASAN
-#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -50,12 +43,7 @@ gy_asan_enter(void *saved, const void **ret_bottom, size_t *ret_size)
 static inline void
 gy_asan_forget(void *base, size_t size)
 {
-#ifdef GY_ASAN
-    __asan_unpoison_memory_region(base, size);
-#else
-    (void)base;
-    (void)size;
-#endif
+    gy_asan_allow(base, size);
 }
 
 #endif

@@ -13,7 +13,6 @@
 #include "io/co/stack.h"
 
 #include <sys/auxv.h>
-#include <sys/mman.h>
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -37,12 +36,6 @@
 #define COLOUR_COUNT 32u
 #define TOP_SIZE GY_PAGE /* for what lies on top: colour, gy_stack, gy_co */
 
-static size_t
-guard_size(void)
-{
-    return gy_max_u64(getauxval(AT_PAGESZ), GY_PAGE);
-}
-
 void
 gy_stack_pool_init(struct gy_stack_pool *pool, struct gy_heap *heap, uint32_t count_max)
 {
@@ -52,7 +45,7 @@ gy_stack_pool_init(struct gy_stack_pool *pool, struct gy_heap *heap, uint32_t co
     gy_assert(heap != NULL && count_max > 0);
     *pool = (struct gy_stack_pool){
         .heap = heap,
-        .stack_size = gy_align_up(usable + TOP_SIZE, guard_size()),
+        .stack_size = gy_align_up(usable + TOP_SIZE, gy_pages_guard_size()),
         .count_max = count_max,
     };
 }
@@ -60,7 +53,7 @@ gy_stack_pool_init(struct gy_stack_pool *pool, struct gy_heap *heap, uint32_t co
 void
 gy_stack_pool_fini(struct gy_stack_pool *pool)
 {
-    const size_t guard = guard_size();
+    const size_t guard = gy_pages_guard_size();
 
     gy_assert(pool->live_count == 0);
     while (pool->free != NULL) {
@@ -69,7 +62,7 @@ gy_stack_pool_fini(struct gy_stack_pool *pool)
         pool->free = stack->next;
         pool->pooled_count--;
         VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
-        gy_heap_unmap(pool->heap, stack->base - guard, guard + pool->stack_size, GY_MEM_LOOP);
+        gy_heap_unmap_stack(pool->heap, stack->base - guard, guard + pool->stack_size, GY_MEM_LOOP);
     }
     gy_assert(pool->pooled_count == 0);
 }
@@ -77,23 +70,15 @@ gy_stack_pool_fini(struct gy_stack_pool *pool)
 static struct gy_stack *
 make(struct gy_stack_pool *pool)
 {
-    const size_t guard = guard_size();
+    const size_t guard = gy_pages_guard_size();
     const size_t colour = ((pool->live_count + pool->pooled_count) % COLOUR_COUNT) * COLOUR_STEP;
-    uint8_t *mapping = gy_heap_map(pool->heap, guard + pool->stack_size, GY_MEM_LOOP);
+    uint8_t *mapping = gy_heap_map_stack(pool->heap, guard + pool->stack_size, GY_MEM_LOOP);
     struct gy_stack *stack;
     uint8_t *top;
 
     if (mapping == NULL) {
         return NULL;
     }
-    if (mprotect(mapping, guard, PROT_NONE) != 0) { /* too many mappings in this process */
-        gy_heap_unmap(pool->heap, mapping, guard + pool->stack_size, GY_MEM_LOOP);
-        return NULL;
-    }
-#ifdef GY_ASAN
-    /* A report forks a symbolizer, and the child goes on running on this stack. */
-    (void)madvise(mapping, guard + pool->stack_size, MADV_DOFORK);
-#endif
     top = mapping + guard + pool->stack_size - colour;
     stack = (struct gy_stack *)(void *)(top - gy_align_up(sizeof(*stack), COLOUR_STEP));
     *stack = (struct gy_stack){.base = mapping + guard};

@@ -1,5 +1,6 @@
-/* sim_disk.c - the simulated disk as a whole: inodes and their sharing, requests in flight, staging
- * memory, locks. Bytes are in sim_file.c, names in sim_fs.c, crashes in sim_crash.c. */
+/* sim_disk.c - the simulated disk as a whole: inodes and their sharing, requests in flight,
+ * locks. Bytes are in sim_file.c, names in sim_fs.c, staging memory in sim_stage.c, crashes in
+ * sim_crash.c. */
 #include <errno.h>
 #include <string.h>
 
@@ -302,97 +303,6 @@ gy_sim_op_own_data(struct gy_sim_disk *disk, struct gy_sim_op *op)
     }
 }
 
-/* ---- Staging memory ---- */
-
-static struct gy_sim_block *
-block_find(const struct gy_sim_disk *disk, const uint64_t id[2])
-{
-    for (uint32_t i = 0; i < disk->block_count; i++) {
-        if (disk->blocks[i].id[0] == id[0] && disk->blocks[i].id[1] == id[1]) {
-            return &disk->blocks[i];
-        }
-    }
-    return NULL;
-}
-
-static void
-block_push(struct gy_sim_disk *disk, const uint64_t id[2], size_t size)
-{
-    struct gy_sim_block *block;
-
-    disk->blocks = gy_sim_grow(disk->heap, disk->blocks, &disk->block_capacity,
-                               disk->block_count + 1, sizeof(*disk->blocks));
-    block = &disk->blocks[disk->block_count];
-    disk->block_count++;
-    *block = (struct gy_sim_block){.id = {id[0], id[1]}, .size = size};
-    /* Not gy_heap_map: that memory stays behind in forked children, and tests do fork. */
-    block->memory = gy_sim_zalloc(disk->heap, size + GY_PAGE);
-    block->base = (void *)(uintptr_t)gy_align_up((uintptr_t)block->memory, GY_PAGE);
-}
-
-static void
-stage_fill(struct gy_stage *stage, const struct gy_sim_block *block)
-{
-    *stage = (struct gy_stage){
-        .base = block->base, .size = block->size, .id = {block->id[0], block->id[1]}};
-}
-
-int
-gy_sim_stage_create(struct gy_sim_disk *disk, struct gy_stage *stage, const uint64_t id[2],
-                    size_t size)
-{
-    uint64_t used = 0;
-
-    if (block_find(disk, id) != NULL) {
-        return -EEXIST;
-    }
-    for (uint32_t i = 0; i < disk->block_count; i++) {
-        used += disk->blocks[i].size;
-    }
-    if (disk->config.stage_bytes_max != 0 &&
-        size > gy_sub_sat(disk->config.stage_bytes_max, used)) {
-        return -ENOSPC;
-    }
-    block_push(disk, id, size);
-    stage_fill(stage, &disk->blocks[disk->block_count - 1]);
-    return 0;
-}
-
-int
-gy_sim_stage_open(struct gy_sim_disk *disk, struct gy_stage *stage, const uint64_t id[2])
-{
-    const struct gy_sim_block *block = block_find(disk, id);
-
-    if (block == NULL) {
-        return -ENOENT;
-    }
-    stage_fill(stage, block);
-    return 0;
-}
-
-void
-gy_sim_stage_close(struct gy_sim_disk *disk, struct gy_stage *stage, bool unlink)
-{
-    struct gy_sim_block *block = block_find(disk, stage->id);
-
-    stage->base = NULL;
-    if (block == NULL || !unlink) {
-        return;
-    }
-    gy_heap_free(disk->heap, block->memory);
-    disk->block_count--;
-    *block = disk->blocks[disk->block_count];
-}
-
-void
-gy_sim_disk_drop_stage(struct gy_sim_disk *disk)
-{
-    for (uint32_t i = 0; i < disk->block_count; i++) {
-        gy_heap_free(disk->heap, disk->blocks[i].memory);
-    }
-    disk->block_count = 0;
-}
-
 /* ---- The whole ---- */
 
 struct gy_sim_disk *
@@ -409,6 +319,8 @@ gy_sim_disk_make(const struct gy_sim_disk_config *config, struct gy_heap *heap)
         disk->config.sector_size = GY_SIM_SECTOR;
     }
     gy_assert(disk->config.sector_size == GY_SIM_SECTOR || disk->config.sector_size == GY_PAGE);
+    disk->pages = disk->config.pages != NULL ? gy_sim_pages_get(disk->config.pages)
+                                             : gy_sim_pages_make(heap, -1);
     gy_list_init(&disk->in_flight);
     root = gy_sim_disk_inode_make(disk, true, GY_SIM_ROOT);
     gy_assert(root == GY_SIM_ROOT);
@@ -431,8 +343,9 @@ gy_sim_disk_free(struct gy_sim_disk *disk)
             gy_sim_inode_put(disk->heap, disk->nodes[i].inode);
         }
     }
-    gy_sim_disk_drop_stage(disk);
+    gy_sim_stage_drop_all(disk);
     gy_heap_free(disk->heap, disk->blocks);
+    gy_sim_pages_put(disk->pages);
     gy_heap_free(disk->heap, disk->nodes);
     gy_heap_free(disk->heap, disk);
 }
@@ -443,6 +356,7 @@ gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage)
     struct gy_sim_disk *copy = gy_sim_zalloc(disk->heap, sizeof(*copy));
 
     *copy = (struct gy_sim_disk){.heap = disk->heap,
+                                 .pages = gy_sim_pages_get(disk->pages),
                                  .config = disk->config,
                                  .seq = disk->seq,
                                  .boot_count = disk->boot_count,
@@ -466,9 +380,8 @@ gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage)
         }
         gy_list_push_back(&copy->in_flight, &op->link);
     }
-    for (uint32_t i = 0; with_stage && i < disk->block_count; i++) {
-        block_push(copy, disk->blocks[i].id, disk->blocks[i].size);
-        memcpy(copy->blocks[i].base, disk->blocks[i].base, disk->blocks[i].size);
+    if (with_stage) {
+        gy_sim_stage_copy_all(copy, disk);
     }
     return copy;
 }

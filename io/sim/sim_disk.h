@@ -36,6 +36,14 @@
 struct gy_heap;
 struct gy_rng;
 struct gy_sim_disk;
+struct gy_sim_pages;
+
+/* Where the loops of simulated machines take their memory from: a store of mappings that are used
+ * again, which makes opening a loop cheap. Give one to all disks of a test. `fill` -1: memory holds
+ * what its last user left; else every byte has this value. The caller's reference is put back with
+ * gy_sim_pages_put (NULL is fine); `heap` outlives it and all disks. */
+struct gy_sim_pages *gy_sim_pages_make(struct gy_heap *heap, int fill);
+void gy_sim_pages_put(struct gy_sim_pages *pages);
 
 struct gy_sim_disk_config {
     uint32_t sector_size;     /* 0 = 512; or 4096 */
@@ -43,6 +51,7 @@ struct gy_sim_disk_config {
     uint64_t capacity;        /* bytes for file data, in pages of 4 KiB; 0 = no limit */
     uint64_t stage_bytes_max; /* staging memory in all; 0 = no limit, 1 = none to be had */
     uint64_t seed;            /* only for the boot id */
+    struct gy_sim_pages *pages; /* NULL = the disk and its copies make one for themselves */
 };
 
 enum gy_sim_crash {

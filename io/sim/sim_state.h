@@ -19,6 +19,7 @@
 #include "io/base/rng.h"
 #include "io/sim/sim_disk.h"
 #include "io/sim/sim_map.h"
+#include "io/sim/sim_pages.h"
 #include "io/world.h"
 
 #define GY_SIM_NAME_SIZE 64u /* with the final NUL */
@@ -113,15 +114,26 @@ struct gy_sim_op {
     char name_new[GY_SIM_NAME_SIZE];
 };
 
+/* Staging memory as it was at one moment; shared by the copies that were taken then. */
+struct gy_sim_shot {
+    uint64_t refs;
+    uint32_t count;
+    struct gy_sim_page *pages[]; /* NULL = zeros */
+};
+
+/* Staging memory. A program writes it without telling anybody, so a copy of the disk looks for what
+ * has changed since the last one. */
 struct gy_sim_block {
     uint64_t id[2];
     size_t size;
-    void *memory; /* as allocated */
-    void *base;   /* page-aligned inside */
+    size_t mapped;            /* size in whole pages */
+    uint8_t *base;            /* NULL: not opened on this disk yet, `shot` is what it holds */
+    struct gy_sim_shot *shot; /* as of the last copy; NULL before the first */
 };
 
 struct gy_sim_disk {
     struct gy_heap *heap;
+    struct gy_sim_pages *pages; /* a reference */
     struct gy_sim_disk_config config;
     uint64_t seq;          /* grows with each submission and each completed change */
     uint64_t boot_count;
@@ -161,14 +173,19 @@ void gy_sim_op_end(struct gy_sim_disk *disk, struct gy_sim_op *op);
 /* op->data for this op alone, so that it may be altered. */
 void gy_sim_op_own_data(struct gy_sim_disk *disk, struct gy_sim_op *op);
 
+/* gy_sim_disk_clone, with or without the staging memory. */
+struct gy_sim_disk *gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage);
+
+/* ---- sim_stage.c: staging memory ---- */
+
 int gy_sim_stage_create(struct gy_sim_disk *disk, struct gy_stage *stage, const uint64_t id[2],
                         size_t size);
 int gy_sim_stage_open(struct gy_sim_disk *disk, struct gy_stage *stage, const uint64_t id[2]);
 void gy_sim_stage_close(struct gy_sim_disk *disk, struct gy_stage *stage, bool unlink);
 
-/* gy_sim_disk_clone without the staging memory. */
-struct gy_sim_disk *gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage);
-void gy_sim_disk_drop_stage(struct gy_sim_disk *disk);
+/* `copy`, which has none, gets all staging memory of `disk` as it is now. */
+void gy_sim_stage_copy_all(struct gy_sim_disk *copy, const struct gy_sim_disk *disk);
+void gy_sim_stage_drop_all(struct gy_sim_disk *disk);
 
 /* ---- sim_file.c: bytes and sizes ---- */
 

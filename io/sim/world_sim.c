@@ -493,6 +493,7 @@ gy_world_sim_open(const struct gy_world_sim_config *config, struct gy_sim_disk *
                                                 .has_direct_io = true,
                                                 .has_registered_files = true,
                                                 .in_flight_max = config->in_flight_max};
+    machine->base.pages = gy_sim_pages_base(disk->pages);
     machine->config = *config;
     machine->disk = disk;
     disk->worlds_open++;

@@ -333,6 +333,7 @@ sim_run_whole(uint64_t seed, const struct sim_effort *effort,
     gy_heap_init(&heap, UINT64_MAX);
     sim_set_place(0, "seed %llu", (unsigned long long)seed);
     sim_knobs_draw(&knobs, seed);
+    knobs.disk.pages = effort->pages;
     disk = gy_sim_disk_make(&knobs.disk, &heap);
     sim_run_init(run, seed, 0, effort, &knobs, disk, NULL);
     run->on_answer = on_answer;

@@ -36,6 +36,7 @@ struct sim_effort {
     uint32_t random_draws;    /* besides NONE, ALL and KILL */
     uint32_t commits;         /* of each writer in one session */
     uint32_t sessions;
+    struct gy_sim_pages *pages; /* NULL = each disk its own */
 };
 
 /* Which crashes are drawn from a point. */
