@@ -42,6 +42,18 @@ flip_bit(struct gy_sim_machine *machine, uint8_t *bytes, uint32_t size)
     }
 }
 
+static void
+flip_data(struct gy_sim_machine *machine, struct gy_sim_op *op)
+{
+    struct gy_sim_blob *data = op->data;
+
+    if (data != NULL && op->size > 0) {
+        op->data = gy_sim_blob_flipped(machine->disk->heap, data,
+                                       gy_rng_below(&machine->fault_rng, (uint64_t)op->size * 8));
+        gy_sim_blob_put(machine->disk->heap, data);
+    }
+}
+
 static int32_t
 take_read(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
 {
@@ -78,7 +90,7 @@ take_write(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     const struct gy_req *req = flight->req;
     struct gy_sim_op *op = flight->op;
 
-    if (op->data != NULL && memcmp(req->buffer, op->data->bytes, op->size) != 0) {
+    if (op->data != NULL && !gy_sim_blob_holds(op->data, req->buffer)) {
         gy_sim_violate(machine, req, "the buffer of a write in flight was edited");
     }
     if (flight->is_short) {
@@ -95,10 +107,7 @@ take_write(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     case GY_SIM_FAULT_LOST:
         return (int32_t)op->size;
     case GY_SIM_FAULT_FLIP:
-        gy_sim_op_own_data(machine->disk, op);
-        if (op->data != NULL) {
-            flip_bit(machine, op->data->bytes, op->size);
-        }
+        flip_data(machine, op);
         break;
     case GY_SIM_FAULT_MISDIRECT:
         op->offset = misdirect(machine, req);

@@ -215,30 +215,6 @@ gy_sim_disk_unlock_shared(struct gy_sim_disk *disk, uint32_t ino)
 
 /* ---- Requests in flight ---- */
 
-static void
-blob_put(struct gy_heap *heap, struct gy_sim_blob *blob)
-{
-    if (blob == NULL) {
-        return;
-    }
-    blob->refs--;
-    if (blob->refs == 0) {
-        gy_heap_free(heap, blob);
-    }
-}
-
-static struct gy_sim_blob *
-blob_make(struct gy_heap *heap, const void *bytes, size_t size)
-{
-    struct gy_sim_blob *blob = gy_heap_alloc(heap, sizeof(*blob) + size, GY_MEM_LOOP);
-
-    gy_assert(blob != NULL);
-    blob->refs = 1;
-    blob->size = size;
-    memcpy(blob->bytes, bytes, size);
-    return blob;
-}
-
 struct gy_sim_op *
 gy_sim_op_begin(struct gy_sim_disk *disk, const struct gy_sim_op *wanted, const void *data)
 {
@@ -248,7 +224,7 @@ gy_sim_op_begin(struct gy_sim_disk *disk, const struct gy_sim_op *wanted, const 
     disk->seq++;
     op->seq = disk->seq;
     if (op->op == GY_OP_WRITE && op->size > 0) {
-        op->data = blob_make(disk->heap, data, op->size);
+        op->data = gy_sim_blob_make(disk->heap, data, op->size);
     }
     gy_list_push_back(&disk->in_flight, &op->link);
     return op;
@@ -259,8 +235,7 @@ gy_sim_op_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op)
 {
     switch (op->op) {
     case GY_OP_WRITE:
-        return gy_sim_file_write(disk, op->ino, op->offset, op->size,
-                                 op->data != NULL ? op->data->bytes : NULL,
+        return gy_sim_file_write(disk, op->ino, op->offset, op->size, op->data,
                                  (op->flags & GY_IO_DSYNC) != 0);
     case GY_OP_SYNC:
         if (gy_sim_disk_inode(disk, op->ino)->is_dir) {
@@ -288,19 +263,8 @@ void
 gy_sim_op_end(struct gy_sim_disk *disk, struct gy_sim_op *op)
 {
     gy_list_remove(&op->link);
-    blob_put(disk->heap, op->data);
+    gy_sim_blob_put(disk->heap, op->data);
     gy_heap_free(disk->heap, op);
-}
-
-void
-gy_sim_op_own_data(struct gy_sim_disk *disk, struct gy_sim_op *op)
-{
-    struct gy_sim_blob *blob = op->data;
-
-    if (blob != NULL && blob->refs > 1) {
-        op->data = blob_make(disk->heap, blob->bytes, blob->size);
-        blob_put(disk->heap, blob);
-    }
 }
 
 /* ---- The whole ---- */
@@ -375,9 +339,7 @@ gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage)
         struct gy_sim_op *op = gy_sim_zalloc(disk->heap, sizeof(*op));
 
         *op = *source;
-        if (op->data != NULL) {
-            op->data->refs++;
-        }
+        op->data = gy_sim_blob_get(source->data);
         gy_list_push_back(&copy->in_flight, &op->link);
     }
     if (with_stage) {

@@ -151,7 +151,7 @@ trace(struct gy_sim_machine *machine, const struct gy_sim_flight *flight,
     hash = gy_sim_hash(hash, facts, sizeof(facts));
     hash = gy_sim_hash(hash, event->name, strlen(event->name));
     if (!event->is_completion && flight->op != NULL && flight->op->data != NULL) {
-        hash = gy_sim_hash(hash, flight->op->data->bytes, flight->op->data->size);
+        hash = gy_sim_blob_hash(flight->op->data, hash);
     }
     machine->trace_hash = hash;
 }

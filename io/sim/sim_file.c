@@ -181,10 +181,9 @@ size_cover(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t end)
 
 int32_t
 gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint32_t size,
-                  const void *bytes, bool is_durable)
+                  const struct gy_sim_blob *data, bool is_durable)
 {
     struct gy_sim_inode *inode = gy_sim_disk_edit(disk, ino);
-    const uint8_t *source = bytes;
     uint32_t done = 0;
 
     if (size == 0) {
@@ -200,10 +199,14 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
         const uint32_t from = (uint32_t)((offset + done) % GY_PAGE);
         const uint32_t length = (uint32_t)gy_min_u64(GY_PAGE - from, size - done);
         const uint8_t mask = mask_of(disk, from, from + length);
-        struct gy_sim_page *page =
-            gy_sim_page_make(disk->heap, gy_sim_map_page(&inode->now, index));
+        struct gy_sim_page *page;
 
-        memcpy(page->bytes + from, source + done, length);
+        if (length == GY_PAGE && done % GY_PAGE == 0) {
+            page = gy_sim_blob_page(data, done);
+        } else {
+            page = gy_sim_page_make(disk->heap, gy_sim_map_page(&inode->now, index));
+            gy_sim_blob_read(data, done, length, page->bytes + from);
+        }
         gy_sim_map_set(disk->heap, &inode->now, index, page);
         if (is_durable) {
             gy_sim_map_merge(disk->heap, &inode->durable, index, page, mask);

@@ -36,18 +36,24 @@ gy_sim_grow(struct gy_heap *heap, void *items, uint32_t *capacity, uint32_t coun
 }
 
 struct gy_sim_page *
-gy_sim_page_make(struct gy_heap *heap, const struct gy_sim_page *source)
+gy_sim_page_make_of(struct gy_heap *heap, const void *bytes, size_t size)
 {
     struct gy_sim_page *page = gy_heap_alloc(heap, sizeof(*page), GY_MEM_LOOP);
 
-    gy_assert(page != NULL);
+    gy_assert(page != NULL && size <= GY_PAGE);
     page->refs = 1;
-    if (source != NULL) {
-        memcpy(page->bytes, source->bytes, GY_PAGE);
-    } else {
-        memset(page->bytes, 0, GY_PAGE);
+    if (size > 0) {
+        memcpy(page->bytes, bytes, size);
     }
+    memset(page->bytes + size, 0, GY_PAGE - size);
     return page;
+}
+
+struct gy_sim_page *
+gy_sim_page_make(struct gy_heap *heap, const struct gy_sim_page *source)
+{
+    return source != NULL ? gy_sim_page_make_of(heap, source->bytes, GY_PAGE)
+                          : gy_sim_page_make_of(heap, NULL, 0);
 }
 
 struct gy_sim_page *

@@ -44,6 +44,8 @@ void *gy_sim_grow(struct gy_heap *heap, void *items, uint32_t *capacity, uint32_
 
 /* A new page with one reference: a copy of `source`, zeros where that is NULL. */
 struct gy_sim_page *gy_sim_page_make(struct gy_heap *heap, const struct gy_sim_page *source);
+/* A new page that begins with `size` bytes; zeros behind them. */
+struct gy_sim_page *gy_sim_page_make_of(struct gy_heap *heap, const void *bytes, size_t size);
 struct gy_sim_page *gy_sim_page_get(struct gy_sim_page *page);         /* NULL is fine */
 void gy_sim_page_put(struct gy_heap *heap, struct gy_sim_page *page); /* NULL is fine */
 

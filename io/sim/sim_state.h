@@ -92,11 +92,12 @@ struct gy_sim_node {
     uint32_t shared_count;      /* shared locks held */
 };
 
-/* Bytes of a WRITE as they were when it was submitted; shared with copies of the disk. */
+/* Bytes of a WRITE as they were when it was submitted, in pages from its first byte on. Shared with
+ * copies of the disk and never changed; what is behind the last byte is zeros. */
 struct gy_sim_blob {
     uint64_t refs;
     size_t size;
-    uint8_t bytes[];
+    struct gy_sim_page *pages[]; /* NULL = zeros */
 };
 
 /* A request between submit and completion: what it asks for, free of the caller's memory. */
@@ -170,8 +171,6 @@ struct gy_sim_op *gy_sim_op_begin(struct gy_sim_disk *disk, const struct gy_sim_
 int32_t gy_sim_op_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op);
 /* It is over, applied or not. */
 void gy_sim_op_end(struct gy_sim_disk *disk, struct gy_sim_op *op);
-/* op->data for this op alone, so that it may be altered. */
-void gy_sim_op_own_data(struct gy_sim_disk *disk, struct gy_sim_op *op);
 
 /* gy_sim_disk_clone, with or without the staging memory. */
 struct gy_sim_disk *gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage);
@@ -187,13 +186,29 @@ void gy_sim_stage_close(struct gy_sim_disk *disk, struct gy_stage *stage, bool u
 void gy_sim_stage_copy_all(struct gy_sim_disk *copy, const struct gy_sim_disk *disk);
 void gy_sim_stage_drop_all(struct gy_sim_disk *disk);
 
+/* ---- sim_blob.c: bytes of a WRITE ---- */
+
+struct gy_sim_blob *gy_sim_blob_make(struct gy_heap *heap, const void *bytes, size_t size);
+struct gy_sim_blob *gy_sim_blob_get(struct gy_sim_blob *blob);        /* NULL is fine */
+void gy_sim_blob_put(struct gy_heap *heap, struct gy_sim_blob *blob); /* NULL is fine */
+/* Is `bytes` still what it was made from? */
+bool gy_sim_blob_holds(const struct gy_sim_blob *blob, const void *bytes);
+void gy_sim_blob_read(const struct gy_sim_blob *blob, size_t offset, size_t size, void *target);
+/* The whole page at `offset`, with a reference; NULL = zeros. */
+struct gy_sim_page *gy_sim_blob_page(const struct gy_sim_blob *blob, size_t offset);
+/* A copy in which one bit is another. */
+struct gy_sim_blob *gy_sim_blob_flipped(struct gy_heap *heap, const struct gy_sim_blob *blob,
+                                        uint64_t bit);
+uint64_t gy_sim_blob_hash(const struct gy_sim_blob *blob, uint64_t seed);
+
 /* ---- sim_file.c: bytes and sizes ---- */
 
 uint32_t gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size,
                           void *buffer);
-/* All or the part that fits on the disk; -ENOSPC when not even a page does. is_durable: D2. */
+/* The first `size` bytes of `data`, all or the part that fits on the disk; -ENOSPC when not even a
+ * page does. is_durable: D2. */
 int32_t gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint32_t size,
-                          const void *bytes, bool is_durable);
+                          const struct gy_sim_blob *data, bool is_durable);
 int32_t gy_sim_file_allocate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size);
 int32_t gy_sim_file_truncate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size);
 /* D1: what completed before `seq`. */
