@@ -153,7 +153,7 @@ take_open(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     uint32_t index = 0;
     int32_t ino;
 
-    while (index < machine->config.file_count_max && machine->slots[index].is_open) {
+    while (index < machine->slot_count && machine->slots[index].is_open) {
         index++;
     }
     if (index == machine->config.file_count_max) {
@@ -162,6 +162,11 @@ take_open(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     ino = gy_sim_op_apply(machine->disk, flight->op);
     if (ino < 0) {
         return ino;
+    }
+    if (index == machine->slot_count) {
+        machine->slot_count++;
+        machine->slots = gy_sim_grow(machine->disk->heap, machine->slots, &machine->slot_capacity,
+                                     machine->slot_count, sizeof(*machine->slots));
     }
     slot = &machine->slots[index];
     *slot = (struct gy_sim_slot){.is_open = true, .flags = req->flags, .ino = (uint32_t)ino};

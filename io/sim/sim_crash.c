@@ -68,14 +68,12 @@ settle_file(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_ino
         }
     }
     for (uint32_t i = 0; i < inode->size_count; i++) {
-        const uint64_t pages = (inode->sizes[i].size + GY_PAGE - 1) / GY_PAGE;
-
         if (!coin(draw, inode->sizes[i].seq, UINT32_MAX)) {
             continue;
         }
         size = inode->sizes[i].size;
-        for (uint64_t page = 0; inode->sizes[i].is_allocation && page < pages; page++) {
-            gy_sim_map_allocate(disk->heap, &inode->durable, page);
+        if (inode->sizes[i].is_allocation) {
+            gy_sim_map_allocate_below(disk->heap, &inode->durable, (size + GY_PAGE - 1) / GY_PAGE);
         }
     }
     gy_sim_file_cut(disk->heap, &inode->durable, size);

@@ -45,7 +45,7 @@ gy_sim_request_name(const struct gy_sim_machine *machine, const struct gy_req *r
     if (gy_sim_op_has_names(req->op)) {
         return req->name != NULL ? req->name : "";
     }
-    return req->slot < machine->config.file_count_max ? machine->slots[req->slot].name : "";
+    return req->slot < machine->slot_count ? machine->slots[req->slot].name : "";
 }
 
 static bool

@@ -231,17 +231,12 @@ int32_t
 gy_sim_file_allocate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size)
 {
     struct gy_sim_inode *inode = gy_sim_disk_edit(disk, ino);
-    uint64_t missing = 0;
+    const uint64_t missing = pages_of(size) - gy_sim_map_count_below(&inode->now, pages_of(size));
 
-    for (uint32_t i = 0; i < pages_of(size); i++) {
-        missing += gy_sim_map_is_allocated(&inode->now, i) ? 0 : 1;
-    }
     if (missing > gy_sim_disk_free_bytes(disk) / GY_PAGE) {
         return -ENOSPC;
     }
-    for (uint32_t i = 0; i < pages_of(size); i++) {
-        gy_sim_map_allocate(disk->heap, &inode->now, i);
-    }
+    gy_sim_map_allocate_below(disk->heap, &inode->now, pages_of(size));
     disk->seq++;
     inode->size = gy_max_u64(inode->size, size);
     size_push(disk, inode, inode->size, true);
@@ -282,8 +277,8 @@ sync_sizes(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t seq)
     while (covered < inode->size_count && inode->sizes[covered].seq < seq) {
         const struct gy_sim_size *size = &inode->sizes[covered];
 
-        for (uint32_t i = 0; size->is_allocation && i < pages_of(size->size); i++) {
-            gy_sim_map_allocate(disk->heap, &inode->durable, i);
+        if (size->is_allocation) {
+            gy_sim_map_allocate_below(disk->heap, &inode->durable, pages_of(size->size));
         }
         inode->size_durable = size->size;
         covered++;

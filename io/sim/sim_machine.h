@@ -45,7 +45,9 @@ struct gy_sim_machine {
     struct gy_rng fault_rng;
     struct gy_rng user_rng;
     struct gy_list flights;
-    struct gy_sim_slot *slots;
+    struct gy_sim_slot *slots; /* config.file_count_max of them may be open */
+    uint32_t slot_count;
+    uint32_t slot_capacity;
     enum gy_sim_stop stop;
     uint64_t event_count;
     uint64_t event_reaped; /* the last event that on_reap was told of */

@@ -199,27 +199,72 @@ gy_sim_map_set(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index,
     gy_sim_map_allocate(heap, map, index);
 }
 
+/* The pages of leaf `position` that lie below `end`. */
+static uint64_t
+mask_below(uint64_t position, uint64_t end)
+{
+    const uint64_t start = position * GY_SIM_LEAF_PAGES;
+
+    if (end <= start) {
+        return 0;
+    }
+    return end - start >= GY_SIM_LEAF_PAGES ? UINT64_MAX : (1ull << (end - start)) - 1;
+}
+
+static uint64_t
+count_bits(uint64_t bits)
+{
+    return (uint64_t)__builtin_popcountll(bits);
+}
+
+void
+gy_sim_map_allocate_below(struct gy_heap *heap, struct gy_sim_map *map, uint64_t end)
+{
+    for (uint64_t start = 0; start < end; start += GY_SIM_LEAF_PAGES) {
+        const struct gy_sim_leaf *leaf = leaf_of(map, start);
+        const uint64_t wanted = mask_below(start / GY_SIM_LEAF_PAGES, end);
+        const uint64_t missing = wanted & ~(leaf != NULL ? leaf->allocated : 0);
+
+        if (missing != 0) {
+            leaf_writable(heap, map, start)->allocated |= missing;
+            map->allocated_count += count_bits(missing);
+        }
+    }
+}
+
+uint64_t
+gy_sim_map_count_below(const struct gy_sim_map *map, uint64_t end)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < map->leaf_count; i++) {
+        if (map->leaves[i] != NULL) {
+            count += count_bits(map->leaves[i]->allocated & mask_below(i, end));
+        }
+    }
+    return count;
+}
+
 void
 gy_sim_map_punch(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index)
 {
-    const uint64_t end = (uint64_t)map->leaf_count * GY_SIM_LEAF_PAGES;
+    for (uint64_t i = index / GY_SIM_LEAF_PAGES; i < map->leaf_count; i++) {
+        const uint64_t doomed =
+            map->leaves[i] == NULL ? 0 : map->leaves[i]->allocated & ~mask_below(i, index);
+        struct gy_sim_leaf *leaf;
 
-    while (index < end) {
-        const uint64_t position = index / GY_SIM_LEAF_PAGES;
-        struct gy_sim_leaf *leaf = map->leaves[position];
-
-        if (leaf == NULL || leaf->allocated == 0) {
-            index = (position + 1) * GY_SIM_LEAF_PAGES;
+        if (doomed == 0) {
             continue;
         }
-        if (gy_sim_map_is_allocated(map, index)) {
-            leaf = leaf_writable(heap, map, index);
-            gy_sim_page_put(heap, leaf->pages[index % GY_SIM_LEAF_PAGES]);
-            leaf->pages[index % GY_SIM_LEAF_PAGES] = NULL;
-            leaf->allocated &= ~(1ull << (index % GY_SIM_LEAF_PAGES));
-            map->allocated_count--;
+        leaf = leaf_writable(heap, map, i * GY_SIM_LEAF_PAGES);
+        for (uint64_t left = doomed; left != 0; left &= left - 1) {
+            struct gy_sim_page **page = &leaf->pages[__builtin_ctzll(left)];
+
+            gy_sim_page_put(heap, *page);
+            *page = NULL;
         }
-        index++;
+        leaf->allocated &= ~doomed;
+        map->allocated_count -= count_bits(doomed);
     }
 }
 

@@ -62,6 +62,9 @@ bool gy_sim_map_is_allocated(const struct gy_sim_map *map, uint64_t index);
 void gy_sim_map_set(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index,
                     struct gy_sim_page *page);
 void gy_sim_map_allocate(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index);
+/* The same for all pages below `end`, and how many of those are allocated already. */
+void gy_sim_map_allocate_below(struct gy_heap *heap, struct gy_sim_map *map, uint64_t end);
+uint64_t gy_sim_map_count_below(const struct gy_sim_map *map, uint64_t end);
 /* Give back all pages from `index` on. */
 void gy_sim_map_punch(struct gy_heap *heap, struct gy_sim_map *map, uint64_t index);
 

@@ -23,7 +23,7 @@
 static struct gy_sim_slot *
 slot_of(struct gy_sim_machine *machine, const struct gy_req *req, uint32_t slot)
 {
-    if (slot >= machine->config.file_count_max || !machine->slots[slot].is_open ||
+    if (slot >= machine->slot_count || !machine->slots[slot].is_open ||
         machine->slots[slot].is_closing) {
         gy_sim_violate(machine, req, "a request for a slot that is not open");
         return NULL;
@@ -417,7 +417,7 @@ sim_close(struct gy_world *world)
 
         gy_heap_free(heap, gy_container_of(node, struct gy_sim_flight, link));
     }
-    for (uint32_t i = 0; i < machine->config.file_count_max; i++) {
+    for (uint32_t i = 0; i < machine->slot_count; i++) {
         if (machine->slots[i].is_open) {
             gy_sim_slot_release(machine, i);
         }
@@ -505,7 +505,6 @@ gy_world_sim_open(const struct gy_world_sim_config *config, struct gy_sim_disk *
     gy_rng_init(&machine->fault_rng, gy_mix64(config->seed ^ 0x72));
     gy_rng_init(&machine->user_rng, gy_mix64(config->seed ^ 0x73));
     gy_list_init(&machine->flights);
-    machine->slots = gy_sim_zalloc(disk->heap, config->file_count_max * sizeof(*machine->slots));
     *ret_world = &machine->base;
     return GYRE_OK;
 }
