@@ -35,6 +35,7 @@
 #include "engine/codec/key.h"
 #include "gyre/status.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 
 #define GY_BLOCK_TRAILER_SIZE 16u
 #define GY_BLOCK_RESTART_INTERVAL 16u      /* entries */
@@ -54,6 +55,9 @@ struct gy_block_handle {
 static inline uint64_t
 gy_block_seed(uint64_t file_id, uint64_t offset)
 {
+    if (GY_MUTANT(block_checksum_without_place)) {
+        return 0;
+    }
     return gy_mix64(file_id) ^ gy_mix64(offset + 5);
 }
 

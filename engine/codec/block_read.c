@@ -3,6 +3,7 @@
 #include "engine/codec/block.h"
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 #include "io/base/ban.h"
 
 #define PREFETCH_RESTARTS_MAX 16u
@@ -58,6 +59,10 @@ decode_entry(const struct gy_block *block, uint32_t offset, struct header *ret_h
         (at = get_length(at, end, &ret_header->value_size)) == NULL ||
         (at = gy_get_varint64(at, end, &ret_header->tag)) == NULL) {
         return false;
+    }
+    if (GY_MUTANT(entry_length_wraps)) {
+        ret_header->key = at;
+        return ret_header->unshared + ret_header->value_size <= (size_t)(end - at);
     }
     if (ret_header->unshared > (size_t)(end - at) ||
         ret_header->value_size > (size_t)(end - at) - ret_header->unshared) {
@@ -172,7 +177,7 @@ compare_next(struct compare *state, const struct header *header)
     uint32_t common;
 
     state->key_size = header->shared + header->unshared;
-    if (from > state->match) {
+    if (from + GY_MUTANT(prefix_search_off_by_one) > state->match && from != 0) {
         return -1;
     }
     if (from < state->match && from != 0) {

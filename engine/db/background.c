@@ -11,6 +11,7 @@
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -128,6 +129,9 @@ flush_candidate(gyre_db *db)
     }
     oldest = db->view->frozen[db->view->frozen_count - 1];
     /* What is not published may never be: a failed log leaves it out of the store. */
+    if (GY_MUTANT(unpublished_is_flushed)) {
+        return oldest;
+    }
     return gy_memtable_sequence_last(oldest) <= gy_db_visible(db) ? oldest : NULL;
 }
 
@@ -152,7 +156,9 @@ await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_j
     install.edit_count = outputs.count + 2;
     install.change.added = outputs.tables;
     install.change.added_count = outputs.count;
-    status = gy_dir_await_sync(&db->loop->io, &db->dir);
+    if (!GY_MUTANT(table_name_not_synced)) {
+        status = gy_dir_await_sync(&db->loop->io, &db->dir);
+    }
     if (status == GYRE_OK) {
         status = gy_db_await_install(db, &install);
     }
@@ -336,8 +342,8 @@ remover_main(void *arg)
         }
         gy_name_table(name, set->removed[set->removed_count - 1]);
         set->removed_count--;
-        if (db->manifest.poison == GYRE_OK) { /* else the edit that freed it may not be there */
-            /* an orphan: removed at open */
+        if (db->manifest.poison == GYRE_OK || GY_MUTANT(inputs_removed_after_failed_manifest)) {
+            /* else the edit that freed it may not be there; what stays is removed at open */
             (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
         }
     }

@@ -5,6 +5,7 @@
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -101,7 +102,7 @@ await_install_locked(gyre_db *db, const struct gy_install *install)
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for a view; raise memory_limit");
     }
     status = gy_manifest_await_append(&db->manifest, install->edits, install->edit_count);
-    if (status != GYRE_OK) {
+    if (status != GYRE_OK && !GY_MUTANT(inputs_removed_after_failed_manifest)) {
         gy_view_unref(next);
         return status;
     }
@@ -111,9 +112,13 @@ await_install_locked(gyre_db *db, const struct gy_install *install)
             db->log_min = install->edits[i].u.flushed.log_min;
         }
     }
-    refresh_memtables(next, db->view, install->drop_memtable);
+    if (!GY_MUTANT(install_forgets_rotation) || install->drop_memtable != NULL) {
+        refresh_memtables(next, db->view, install->drop_memtable);
+    }
     set_view(db, next);
-    for (uint32_t i = 0; !install->keep_files && i < install->change.removed_count; i++) {
+    for (uint32_t i = 0; (!install->keep_files || GY_MUTANT(moved_table_removed)) &&
+                         i < install->change.removed_count;
+         i++) {
         gy_table_mark_removed(install->change.removed[i]);
     }
     return GYRE_OK;
@@ -147,6 +152,9 @@ gy_db_snapshot_list(gyre_db *db, uint64_t **ret_list, uint32_t *ret_count)
     gy_list_for_each (node, &db->snapshots) {
         const uint64_t sequence = gy_container_of(node, struct gyre_snapshot, link)->sequence;
 
+        if (GY_MUTANT(oldest_snapshot_ignored) && node == db->snapshots.next) {
+            continue;
+        }
         if (used == 0 || list[used - 1] != sequence) {
             list[used++] = sequence;
         }

@@ -12,6 +12,7 @@
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -168,7 +169,7 @@ await_find_forward(struct gyre_iterator *it, bool skip)
         if (is_past_upper(it, entry->key)) {
             return GYRE_NOT_FOUND;
         }
-        if (gy_tag_sequence(entry->tag) > it->moment.sequence) {
+        if (gy_tag_sequence(entry->tag) > it->moment.sequence + GY_MUTANT(iterator_sees_one_more)) {
             gy_cursor_await_next(cursor);
         } else if (skip && gy_key_compare(entry->key, slice_of(&it->key)) == 0) {
             if (++skips == SKIPS_BEFORE_SEEK) {
@@ -216,7 +217,8 @@ await_find_backward(struct gyre_iterator *it)
             if (found && gy_key_compare(entry->key, slice_of(&it->key)) != 0) {
                 break;
             }
-            found = gy_tag_kind(entry->tag) == GY_KIND_PUT;
+            found = gy_tag_kind(entry->tag) == GY_KIND_PUT ||
+                    (GY_MUTANT(backward_walk_sees_deleted) && found);
             if (found) {
                 status = bytes_set(it, &it->key, entry->key);
                 status = gy_first(status, bytes_set(it, &it->value, entry->value));

@@ -13,6 +13,7 @@
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -152,7 +153,9 @@ await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing
         return gy_loop_fail(db->loop, GYRE_INVALID, "%s is a store already (GYRE_OPEN_EXCLUSIVE)",
                             db->path);
     }
-    db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
+    if (!GY_MUTANT(file_number_below_orphans)) {
+        db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
+    }
     db->counters.recovered_records = 0;
     status = gy_listing_check_tables(db, listing);
     return status != GYRE_OK ? status : gy_recover_await_check_slots(db, recovery);
@@ -177,7 +180,8 @@ static GY_SUSPENDS gyre_status
 await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
 {
     /* With nothing in memory all there is is in tables, whatever numbers a power cut took. */
-    const bool empty = db->view->frozen_count == 0 && gy_memtable_count(db->view->active) == 0;
+    const bool empty = GY_MUTANT(logs_forgotten_before_tables) ||
+                       (db->view->frozen_count == 0 && gy_memtable_count(db->view->active) == 0);
     const uint64_t flushed =
         empty ? gy_max_u64(db->sequence, db->flushed_sequence) : db->flushed_sequence;
     const uint64_t log_min = gy_wal_log_min(&db->wal, flushed);
@@ -214,7 +218,9 @@ static GY_SUSPENDS gyre_status
 await_start_log(gyre_db *db, struct gy_recovery *recovery)
 {
     struct gy_wal_config config;
-    const uint64_t sequence_next = db->sequence + 1;
+    const uint64_t sequence_next =
+        db->sequence + !(GY_MUTANT(sequence_used_again) && !recovery->clean &&
+                         db->sequence > db->flushed_sequence && recovery->staged_count == 0);
     const bool fits = staged_fits(db, recovery);
     gyre_status status;
 

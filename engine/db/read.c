@@ -6,6 +6,7 @@
 #include "engine/codec/filter.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -184,7 +185,7 @@ get_from_memtables(gyre_db *db, const struct gy_view *view, struct gyre_slice ke
     struct gy_entry entry;
     bool found = gy_memtable_get(view->active, key, moment->sequence, &entry);
 
-    for (uint32_t i = 0; !found && i < view->frozen_count; i++) {
+    for (uint32_t i = GY_MUTANT(newest_frozen_not_read); !found && i < view->frozen_count; i++) {
         found = gy_memtable_get(view->frozen[i], key, moment->sequence, &entry);
     }
     if (found) {

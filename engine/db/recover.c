@@ -13,6 +13,7 @@
 #include "engine/disk/wal_reader.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -157,7 +158,9 @@ apply_edit(void *arg, const struct gy_edit *edit)
     case GY_EDIT_FLUSHED:
         db->flushed_sequence = gy_max_u64(db->flushed_sequence, edit->u.flushed.sequence);
         db->log_min = gy_max_u64(db->log_min, edit->u.flushed.log_min);
-        gy_recovery_drop_logs(recovery, db->log_min);
+        if (!GY_MUTANT(every_log_replayed)) {
+            gy_recovery_drop_logs(recovery, db->log_min);
+        }
         return GYRE_OK;
     case GY_EDIT_STAGE:
         memcpy(db->stage_id, edit->u.stage.id, sizeof(db->stage_id));
@@ -233,7 +236,7 @@ recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first,
     size_t position = 0;
 
     gy_in_coroutine();
-    if (sequence_first + count - 1 <= db->flushed_sequence) {
+    if (sequence_first + count - 1 <= db->flushed_sequence && !GY_MUTANT(every_log_replayed)) {
         return GYRE_OK; /* in tables already */
     }
     if (!db->read_only && gy_memtable_used(db->view->active) >= db->options.memtable_size) {
@@ -471,7 +474,7 @@ replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *re
     uint64_t sequence_last = 0;
     gyre_status status;
 
-    if (group->sequence_first < reader->sequence_next &&
+    if (group->sequence_first < reader->sequence_next + GY_MUTANT(staged_group_left_out) &&
         (is_part ||
          group->sequence_first + payload_operations(group->payload) <= reader->sequence_next)) {
         return GYRE_OK; /* it had reached the log */

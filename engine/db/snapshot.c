@@ -2,6 +2,7 @@
  * iterators are in it too. */
 #include "engine/db/db.h"
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -64,6 +65,9 @@ gyre_snapshot_release(gyre_snapshot *snapshot)
     db = snapshot->db;
     gy_assert(db->snapshot_count > 0);
     db->snapshot_count--;
+    if (GY_MUTANT(snapshot_released_early) && snapshot->link.next != &db->snapshots) {
+        gy_list_remove(snapshot->link.next); /* another one that is still in use */
+    }
     gy_snapshot_unregister(snapshot);
     gy_heap_free(&db->loop->io.heap, snapshot);
 }

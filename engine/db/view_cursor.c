@@ -2,6 +2,7 @@
  * merged. */
 #include "engine/db/db.h"
 #include "engine/lsm/cursors.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -26,7 +27,8 @@ gy_view_cursor_make(gyre_db *db, struct gy_view *view, enum gy_table_cursor_mode
         status = gy_memtable_cursor_make(heap, view->frozen[i], &children[count]);
         count += status == GYRE_OK;
     }
-    for (uint32_t i = 0; status == GYRE_OK && i < level0->count; i++) {
+    for (uint32_t i = GY_MUTANT(iterator_skips_level0_table);
+         status == GYRE_OK && i < level0->count; i++) {
         status = gy_table_cursor_make(level0->tables[i], mode, hint, readahead, &children[count]);
         count += status == GYRE_OK;
     }

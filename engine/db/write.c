@@ -233,6 +233,9 @@ await_commit(struct write_call *call)
     }
     sequence = gy_wal_append(&db->wal, &call->commit);
     GY_COMMITTED(db, sequence, call->commit.count);
+    if (GY_MUTANT(yield_between_log_and_memtable)) {
+        gy_await_yield(&db->loop->io.sched);
+    }
     apply(db, &call->commit, sequence);
     sequence += call->commit.count - 1;
     if (db->wal.answered >= sequence) {

@@ -7,6 +7,7 @@
 #include "engine/disk/cache_frame.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/ban.h"
 
@@ -354,6 +355,15 @@ await_load(struct gy_cache *cache, struct gy_flight *flight, enum gy_io_class kl
     if (st == GYRE_OK && trailer.kind != flight->kind) {
         st = fail_block(cache, GYRE_CORRUPT, &flight->source, handle.offset,
                         "block is of another kind than its index says");
+    }
+    if (GY_MUTANT(damaged_block_cached) && st == GYRE_CORRUPT && frame->state == GY_FRAME_HELD) {
+        frame->cache_id = flight->source.cache_id;
+        frame->offset = handle.offset;
+        frame->size = handle.size - GY_BLOCK_TRAILER_SIZE;
+        frame->kind = (uint8_t)flight->kind;
+        gy_frame_publish(cache, frame, flight->hint);
+        gy_frame_unpin(cache, frame);
+        return st;
     }
     if (st != GYRE_OK) {
         frame->drop = true;

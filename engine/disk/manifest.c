@@ -5,6 +5,7 @@
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -137,7 +138,7 @@ await_set_current(struct gy_manifest *manifest, uint64_t number, uint64_t durabl
     if (status == GYRE_OK) {
         status = gy_file_await_write(loop, &file, GY_IO_META, page, GY_PAGE, 0, 0);
     }
-    if (status == GYRE_OK) {
+    if (status == GYRE_OK && !GY_MUTANT(rename_before_current_sync)) {
         status = gy_file_await_sync(loop, &file, GY_IO_META);
     }
     status = gy_first(status, gy_file_await_close(loop, &file));
@@ -146,6 +147,8 @@ await_set_current(struct gy_manifest *manifest, uint64_t number, uint64_t durabl
     }
     if (status == GYRE_OK) {
         *ret_renamed = true;
+    }
+    if (status == GYRE_OK && !GY_MUTANT(unlink_before_current_sync)) {
         status = gy_dir_await_sync(loop, manifest->dir);
     }
     gy_heap_unmap(heap, page, GY_PAGE, GY_MEM_BUFFERS);
@@ -238,6 +241,9 @@ await_rotate_locked(struct gy_manifest *manifest)
         gy_name_manifest(name, number_old);
         (void)gy_file_await_unlink(loop, manifest->dir, name); /* an orphan is removed at open */
     }
+    if (GY_MUTANT(unlink_before_current_sync)) {
+        return gy_dir_await_sync(loop, manifest->dir);
+    }
     return GYRE_OK;
 }
 
@@ -318,12 +324,12 @@ await_append_locked(struct gy_manifest *manifest, const struct gy_edit *edits, u
     status = await_write_frame(manifest, &manifest->file, manifest->number, bytes,
                                (uint32_t)writer.used, edit_count, manifest->end);
     gy_heap_unmap(&loop->heap, bytes, (size_t)span, GY_MEM_BUFFERS);
-    if (status != GYRE_OK) {
+    if (status != GYRE_OK && !(GY_MUTANT(half_record_in_manifest) && status == GYRE_NO_SPACE)) {
         manifest->poison = status; /* N2 */
         return status;
     }
     manifest->end += span;
-    return GYRE_OK;
+    return status;
 }
 
 GY_SUSPENDS gyre_status

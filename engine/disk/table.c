@@ -8,6 +8,7 @@
 #include "engine/disk/table_open.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/ban.h"
 
@@ -236,7 +237,7 @@ gy_table_make(struct gy_table_set *set, const struct gy_table_meta *meta)
     table->meta = *meta;
     table->set = set;
     table->refs = 1;
-    table->cache_id = set->id | meta->number;
+    table->cache_id = set->id | (GY_MUTANT(cache_key_without_file) ? 0 : meta->number);
     gy_list_init(&table->lru);
     gy_waitq_init(&table->open_waiters);
     if (meta->smallest.size != 0) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 #include "io/base/ban.h"
 
 #define HASHES_FIRST 2048u
@@ -32,11 +33,12 @@ gy_table_hashes_build(const struct gy_table_hashes *hashes, uint32_t bits_per_ke
                       uint32_t size)
 {
     const uint32_t probes = gy_filter_probes(bits_per_key);
+    const uint32_t count = hashes->count - GY_MUTANT(filter_without_last_key);
 
     gy_assert(size == gy_filter_size(hashes->count, bits_per_key));
     memset(target, 0, size);
-    gy_filter_build(target, size, probes, hashes->items, hashes->count);
-    for (uint32_t i = 0; i < hashes->count; i++) {
+    gy_filter_build(target, size, probes, hashes->items, count);
+    for (uint32_t i = 0; i < count; i++) {
         if (!gy_filter_may_contain(target, size, probes, hashes->items[i])) {
             return false;
         }

@@ -5,6 +5,7 @@
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/ban.h"
 
@@ -227,7 +228,7 @@ gy_table_output_await_finish(struct gy_table_output *output)
     if (st == GYRE_OK && output->allocated != output->base) {
         st = gy_file_await_truncate(output->loop, &output->file, output->base);
     }
-    if (st == GYRE_OK) {
+    if (st == GYRE_OK && !GY_MUTANT(table_not_synced)) {
         st = gy_file_await_sync(output->loop, &output->file, output->klass);
     }
     output->status = st;

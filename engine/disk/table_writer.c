@@ -12,6 +12,7 @@
 #include "engine/disk/table_packing.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/ban.h"
 
@@ -266,6 +267,7 @@ set_separator(struct gy_table_writer *writer, const struct gy_entry *next)
     if (next != NULL && gy_key_compare(last, next->key) < 0) {
         writer->separator_size =
             (uint32_t)gy_key_separator(last, next->key, writer->separator.data);
+        writer->separator_size -= GY_MUTANT(separator_too_small) && writer->separator_size > 1;
         return GYRE_OK;
     }
     memcpy(writer->separator.data, last.data, last.size);

@@ -7,6 +7,7 @@
 #include "engine/codec/coding.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -146,6 +147,9 @@ gy_wal_poison(struct gy_wal *wal, gyre_status status)
 static bool
 is_answerable(const struct gy_wal *wal, const struct gy_wal_group *group)
 {
+    if (group->sync_wanted && GY_MUTANT(answer_before_sync)) {
+        return wal->written_sequence >= group->sequence_last;
+    }
     if (group->sync_wanted) {
         return wal->durable_sequence >= group->sequence_last;
     }
@@ -502,7 +506,7 @@ uint64_t
 gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed)
 {
     for (uint32_t i = wal->log_count; i > 0; i--) {
-        if (wal->logs[i - 1].sequence_first <= flushed + 1) {
+        if (wal->logs[i - 1].sequence_first <= flushed + 1 + GY_MUTANT(log_min_too_high)) {
             return wal->logs[i - 1].number;
         }
     }

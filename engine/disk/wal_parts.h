@@ -20,5 +20,7 @@ void gy_wal_writer_main(void *arg);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
 void gy_wal_want_slot(struct gy_wal *wal);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_end_record(struct gy_wal *wal);
+/* Go on in the last log instead of a new one: only what is planted as append_to_torn_log does. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_continue(struct gy_wal *wal, uint64_t end);
 
 #endif

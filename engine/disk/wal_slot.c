@@ -10,6 +10,7 @@
 #include "engine/disk/wal_parts.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -135,7 +136,7 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
                                       gyre_slice(NULL, 0));
         }
     }
-    if (status == GYRE_OK) {
+    if (status == GYRE_OK && !GY_MUTANT(no_log_directory_sync)) {
         status = gy_dir_await_sync(loop, wal->config.dir); /* W1: the name first */
     }
     if (status != GYRE_OK) {
@@ -309,7 +310,7 @@ await_sync_old(struct gy_wal *wal)
 {
     gyre_status status = GYRE_OK;
 
-    if (wal->durable_offset < wal->written_offset) {
+    if (wal->durable_offset < wal->written_offset && !GY_MUTANT(log_switch_without_sync)) {
         status = gy_file_await_sync(loop_of(wal), &wal->slots[wal->logs[wal->log_count - 1].slot],
                                     GY_IO_WAL);
         wal->stats.syncs++;
@@ -516,6 +517,9 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
     uint32_t slot;
     gyre_status status = make_stage(wal);
 
+    if (GY_MUTANT(append_to_torn_log) && wal->log_count > 0 && staged_count == 0) {
+        return gy_wal_await_continue(wal, previous_end);
+    }
     while (status == GYRE_OK && find_ready(wal) == NO_SLOT) {
         slot = find_to_make(wal);
         status = slot == NO_SLOT ? gy_fail(&loop_of(wal)->sched, GYRE_INVALID,

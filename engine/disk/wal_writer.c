@@ -5,11 +5,13 @@
  * closed groups to the device, start a sync when something waits for one, sleep until the next of
  * these can change.
  */
+#include "engine/disk/names.h"
 #include "engine/disk/wal.h"
 #include "engine/disk/wal_parts.h"
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -60,14 +62,15 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
         return;
     }
     group->stalls = result >= (int32_t)GY_PAGE ? 0 : group->stalls + 1;
-    if (result > 0 && (uint32_t)result < group->req.size && group->stalls < GY_WAL_STALLS_MAX) {
+    if (result > 0 && (uint32_t)result < group->req.size && group->stalls < GY_WAL_STALLS_MAX &&
+        !GY_MUTANT(short_write_is_success)) {
         group->written += (uint32_t)gy_align_down((uint32_t)result, GY_PAGE);
         submit_write(wal, group);
         return;
     }
     wal->in_flight--;
     group->state = GY_GROUP_WRITTEN;
-    if (result < 0 || (uint32_t)result != group->req.size) {
+    if (result < 0 || ((uint32_t)result != group->req.size && !GY_MUTANT(short_write_is_success))) {
         gy_wal_poison(wal, gy_fail_at(&loop_of(wal)->sched, GYRE_IO, file->name, group->offset,
                                       result < 0 ? -result : 0, "cannot write the log"));
         return;
@@ -101,11 +104,14 @@ update_marks(struct gy_wal *wal)
         }
         gy_assert(group->offset == wal->written_offset);
         wal->written_offset = end;
-        free_buffer(wal, group);
+        if (!GY_MUTANT(log_buffer_reused_early)) {
+            free_buffer(wal, group);
+        }
         if (group->sequence_last > wal->written_sequence) {
             wal->written_sequence = group->sequence_last;
         }
-        if (group->dsync && wal->durable_offset == group->offset) {
+        if (group->dsync &&
+            (wal->durable_offset == group->offset || GY_MUTANT(dsync_flushes_device))) {
             wal->durable_offset = end;
             if (group->sequence_last > wal->durable_sequence) {
                 wal->durable_sequence = group->sequence_last;
@@ -142,7 +148,7 @@ finish_sync(struct gy_wal *wal)
     if (wal->poison != GYRE_OK) {
         return;
     }
-    if (result < 0) {
+    if (result < 0 && !GY_MUTANT(sync_result_ignored)) {
         gy_wal_poison(wal, gy_fail_at(&loop_of(wal)->sched, GYRE_IO,
                                       wal->slots[current_log(wal)->slot].name, GY_NO_OFFSET,
                                       -result, "cannot sync the log"));
@@ -244,8 +250,8 @@ seal(struct gy_wal *wal, struct gy_wal_group *group)
     group->span = (uint32_t)gy_frame_span(group->used);
     /* DSYNC persists its own blocks only: it is enough when everything before is durable or on its
      * way there by DSYNC. */
-    group->dsync =
-        wal->sync_target >= group->sequence_first && wal->plain_end <= wal->durable_offset;
+    group->dsync = wal->sync_target >= group->sequence_first &&
+                   (wal->plain_end <= wal->durable_offset || GY_MUTANT(dsync_flushes_device));
     wal->offset += group->span;
     if (!group->dsync) {
         wal->plain_end = wal->offset;
@@ -275,6 +281,9 @@ submit_groups(struct gy_wal *wal)
             gy_max_u64(wal->stats.group_records_max, group->record_count);
         group->state = GY_GROUP_WRITING;
         submit_write(wal, group);
+        if (GY_MUTANT(log_buffer_reused_early)) {
+            free_buffer(wal, group);
+        }
     }
     return true;
 }
@@ -294,6 +303,9 @@ submit_sync(struct gy_wal *wal)
     wal->sync_in_flight = true;
     wal->sync_offset = wal->written_offset; /* completed before this sync is submitted: S4 */
     wal->sync_sequence = wal->written_sequence;
+    if (GY_MUTANT(sync_counts_writes_in_flight)) {
+        wal->sync_sequence = gy_wal_group_at(wal, wal->group_submit - 1)->sequence_last;
+    }
     wal->sync_req = (struct gy_req){.op = GY_OP_SYNC,
                                     .klass = GY_IO_WAL,
                                     .slot = wal->slots[current_log(wal)->slot].slot,
@@ -355,6 +367,30 @@ work(struct gy_wal *wal, uint64_t *deadline_ns)
     submit_sync(wal);
     return !fits;
 }
+
+#ifdef GYRE_CHECKED
+GY_SUSPENDS gyre_status
+gy_wal_await_continue(struct gy_wal *wal, uint64_t end)
+{
+    const uint32_t slot = wal->logs[wal->log_count - 1].slot;
+    struct gy_edit edit = {.kind = GY_EDIT_STAGE};
+    char name[GY_NAME_MAX];
+    gyre_status status;
+
+    gy_name_log_slot(name, slot);
+    status = gy_file_await_open(loop_of(wal), wal->config.dir, name, GY_OPEN_WRITE, GY_IO_META,
+                                &wal->slots[slot]);
+    gy_wal_stage_id(wal, edit.u.stage.id, edit.u.stage.boot_id);
+    if (status == GYRE_OK) {
+        status = gy_manifest_await_append(wal->config.manifest, &edit, 1);
+    }
+    wal->started = true;
+    wal->offset = wal->written_offset = wal->durable_offset = end;
+    return status != GYRE_OK ? status
+                             : gy_spawn(&loop_of(wal)->sched, GY_CLASS_FOREGROUND, "wal writer",
+                                        gy_wal_writer_main, wal, &wal->writer);
+}
+#endif
 
 void
 gy_wal_writer_main(void *arg)

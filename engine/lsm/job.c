@@ -7,6 +7,7 @@
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -269,7 +270,11 @@ await_entry(struct gy_job_run *run, const struct gy_entry *entry)
     if (stripe == 0 && run->levels.output_is_last && is_alone(run, entry->key)) { /* J4 */
         out.tag = gy_tag(0, kind);
     }
-    if (run->writer == NULL) {
+    if (GY_MUTANT(output_cut_inside_key) && run->writer != NULL &&
+        gy_table_writer_size(run->writer) >= run->output_size_max) {
+        status = await_finish_output(run);
+    }
+    if (status == GYRE_OK && run->writer == NULL) {
         status = await_open_output(run);
     }
     return status == GYRE_OK ? gy_table_writer_await_add(run->writer, &out) : status;

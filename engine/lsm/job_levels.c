@@ -5,6 +5,7 @@
 #include "engine/lsm/job_run.h"
 
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 
 #include "io/base/ban.h"
 
@@ -68,7 +69,7 @@ gy_job_levels_is_alone(struct gy_job_levels *levels, struct gyre_slice key)
     if (version == NULL) {
         return false;
     }
-    if (levels->level == 0) {
+    if (levels->level == 0 && !GY_MUTANT(tombstone_forgets_level0)) {
         /* Those before the job's are newer; those behind it are older and may hold what a
          * tombstone hides. */
         for (uint32_t i = levels->job_end[0]; i < version->levels[0].count; i++) {
@@ -79,6 +80,9 @@ gy_job_levels_is_alone(struct gy_job_levels *levels, struct gyre_slice key)
     }
     /* Every level from the input's down: the output's, those between, those below it. */
     for (uint32_t level = levels->level > 0 ? levels->level : 1; level < GY_LEVEL_COUNT; level++) {
+        if (GY_MUTANT(tombstone_looks_one_level_down) && level > levels->level + 1) {
+            break;
+        }
         const struct gy_level *l = &version->levels[level];
         uint32_t at = levels->at[level];
 

@@ -16,6 +16,7 @@
 #include "engine/lsm/cursors.h"
 
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 
 #include "io/base/ban.h"
 
@@ -148,7 +149,7 @@ build(struct merge *self)
         if (child->valid) {
             self->heap[self->size++] =
                 (struct node){.prefix = prefix_of(child->entry.key), .cursor = child, .child = i};
-        } else if (child->status != GYRE_OK) {
+        } else if (child->status != GYRE_OK && !GY_MUTANT(child_error_is_end)) {
             fail(self, child->status);
             return;
         }
@@ -173,7 +174,7 @@ settle(struct merge *self)
             sink(self, 0);
             find_runner_up(self);
         }
-    } else if (child->status != GYRE_OK) {
+    } else if (child->status != GYRE_OK && !GY_MUTANT(child_error_is_end)) {
         fail(self, child->status);
         return;
     } else {

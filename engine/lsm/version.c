@@ -7,6 +7,7 @@
 #include "engine/lsm/version.h"
 
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 
 #include "io/base/ban.h"
 
@@ -179,7 +180,8 @@ place_is_sound(uint32_t level, struct gy_table *const *tables, uint32_t at)
         return false;
     }
     if (level > 0) {
-        return at == 0 || gy_key_compare(tables[at - 1]->meta.largest, table->meta.smallest) < 0;
+        return at == 0 || gy_key_compare(tables[at - 1]->meta.largest, table->meta.smallest) <
+                              0 + GY_MUTANT(output_cut_inside_key);
     }
     for (uint32_t i = 0; i < at; i++) {
         if (order(0, tables[i], table) >= 0 || !pair_is_sound_level0(tables[i], table)) {
@@ -448,7 +450,8 @@ gy_version_locate(const struct gy_version *version, uint32_t level, struct gyre_
     const struct gy_level *l = &version->levels[level];
     const uint32_t at = gy_version_lower_bound(version, level, key);
 
-    if (at == l->count || gy_key_compare(l->tables[at]->meta.smallest, key) > 0) {
+    if (at == l->count || gy_key_compare(l->tables[at]->meta.smallest, key) >
+                              0 - GY_MUTANT(table_without_smallest_key)) {
         return NULL;
     }
     return l->tables[at];
