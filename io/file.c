@@ -8,6 +8,7 @@
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #define IDLE_TRANSFERS_MAX 64u /* in a row that move nothing new before we call the device broken */
@@ -324,6 +325,9 @@ await_transfer(struct gy_loop *loop, const struct gy_file *file, struct gy_req *
         }
         gy_assert((uint32_t)result <= req->size);
         if (from + (uint32_t)result > have) {
+            if (have > 0) {
+                GY_SOMETIMES(transfer_went_on);
+            }
             have = from + (uint32_t)result;
             idle_count = 0;
             continue;

@@ -62,6 +62,9 @@ pressure(const gyre_db *db)
     most =
         ramp(debt, 8 * db->compact_options.base_bytes_min, 64 * db->compact_options.base_bytes_min);
     most = gy_max_u64(most, ramp(version->levels[0].count, 3 * level0, 9 * level0));
+    if (version->levels[0].count > 3 * level0) {
+        GY_SOMETIMES(level0_pressed);
+    }
     if (db->options.memtable_count_max > 2) {
         most = gy_max_u64(most, ramp(db->view->frozen_count, db->options.memtable_count_max - 2,
                                      db->options.memtable_count_max));
@@ -107,6 +110,9 @@ gy_background_note(gyre_db *db, gyre_status status, const char *what)
     if (status == GYRE_CANCELED) {
         return;
     }
+    if (status == GYRE_OK && db->background_status != GYRE_OK) {
+        GY_SOMETIMES(background_resumed);
+    }
     db->background_status = status;
     if (status != GYRE_OK) {
         db->background_error = *gy_sched_error(sched_of(db));
@@ -132,7 +138,11 @@ flush_candidate(gyre_db *db)
     if (GY_MUTANT(unpublished_is_flushed)) {
         return oldest;
     }
-    return gy_memtable_sequence_last(oldest) <= gy_db_visible(db) ? oldest : NULL;
+    if (gy_memtable_sequence_last(oldest) > gy_db_visible(db)) {
+        GY_SOMETIMES(flush_waited_for_answers);
+        return NULL;
+    }
+    return oldest;
 }
 
 static GY_SUSPENDS gyre_status
@@ -196,7 +206,14 @@ await_flush_one(gyre_db *db, struct gy_memtable *memtable)
             *gy_sched_error(sched_of(db)) = error;
         }
     }
+    if (status == GYRE_NO_SPACE) {
+        GY_SOMETIMES(flush_found_disk_full);
+    }
+    if (snapshot_count > 0) {
+        GY_SOMETIMES(flush_under_snapshot);
+    }
     if (status == GYRE_OK) {
+        GY_SOMETIMES(flushed);
         db->counters.flush_count++;
         db->counters.flush_bytes_written += result.bytes_written;
         db->counters.entries_dropped += result.entries_dropped;
@@ -224,6 +241,7 @@ static void
 relieve_logs(gyre_db *db)
 {
     if (db->has_wal && db->wal.room_wanted && db->view->frozen_count == 0) {
+        GY_SOMETIMES(logs_relieved);
         (void)gy_db_rotate(db); /* no memory: tried again at the next event */
     }
 }
@@ -342,6 +360,7 @@ remover_main(void *arg)
         }
         gy_name_table(name, set->removed[set->removed_count - 1]);
         set->removed_count--;
+        GY_SOMETIMES(table_removed);
         if (db->manifest.poison == GYRE_OK || GY_MUTANT(inputs_removed_after_failed_manifest)) {
             /* else the edit that freed it may not be there; what stays is removed at open */
             (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);

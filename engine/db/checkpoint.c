@@ -7,6 +7,7 @@
 #include "engine/db/background.h"
 #include "engine/db/new_store.h"
 #include "engine/disk/names.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -46,6 +47,7 @@ await_link_tables(struct checkpoint_call *call)
         for (uint32_t i = 0; status == GYRE_OK && i < version->levels[level].count; i++) {
             char name[GY_NAME_MAX];
 
+            GY_SOMETIMES(checkpoint_linked_table);
             gy_name_table(name, version->levels[level].tables[i]->meta.number);
             status = gy_file_await_link(&call->db->loop->io, &call->db->dir, name, &call->store.dir,
                                         name);

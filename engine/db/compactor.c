@@ -5,6 +5,7 @@
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -97,6 +98,7 @@ await_move(gyre_db *db, struct gy_compact_job *job)
         .added = &moved, .added_count = 1, .removed = &table, .removed_count = 1};
     status = gy_db_await_install(db, &install);
     if (status == GYRE_OK) {
+        GY_SOMETIMES(table_moved_down);
         db->counters.compaction_trivial_moves++;
     }
     gy_table_unref(moved);
@@ -133,6 +135,7 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
     if (status == GYRE_OK) {
         status = await_compact_install(db, job, &result);
         if (status == GYRE_OK) {
+            GY_SOMETIMES(compacted);
             count_compaction(db, job, &result);
         } else if (db->manifest.poison == GYRE_OK) { /* else nobody knows whether they count */
             struct gyre_error error = *gy_sched_error(sched_of(db));
@@ -140,6 +143,15 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
             gy_job_await_discard(&context, &result);
             *gy_sched_error(sched_of(db)) = error;
         }
+    }
+    if (status == GYRE_CANCELED) {
+        GY_SOMETIMES(compaction_cancelled);
+    }
+    if (status == GYRE_NO_SPACE) {
+        GY_SOMETIMES(compaction_found_disk_full);
+    }
+    if (status == GYRE_CORRUPT) {
+        GY_SOMETIMES(compaction_found_damage);
     }
     gy_job_result_fini(&result, &db->loop->io.heap);
     gy_heap_free(&db->loop->io.heap, snapshots);

@@ -66,6 +66,9 @@ refresh_memtables(struct gy_view *next, const struct gy_view *now, const struct 
 {
     uint32_t count = 0;
 
+    if (next->active != now->active) {
+        GY_SOMETIMES(rotated_during_install);
+    }
     gy_memtable_ref(now->active);
     gy_memtable_unref(next->active);
     next->active = now->active;

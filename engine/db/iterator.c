@@ -113,6 +113,8 @@ gy_iterators_view_changed(gyre_db *db)
 
         if (!it->busy) {
             detach(it);
+        } else {
+            GY_SOMETIMES(view_changed_under_move);
         }
     }
 }
@@ -126,6 +128,9 @@ attach(struct gyre_iterator *it, bool *ret_fresh)
     *ret_fresh = false;
     if (it->cursor != NULL && it->view_epoch == it->db->view_epoch) {
         return GYRE_OK;
+    }
+    if (it->valid) {
+        GY_SOMETIMES(iterator_went_on_in_new_view);
     }
     drop_cursor(it);
     *ret_fresh = true;
@@ -173,6 +178,7 @@ await_find_forward(struct gyre_iterator *it, bool skip)
             gy_cursor_await_next(cursor);
         } else if (skip && gy_key_compare(entry->key, slice_of(&it->key)) == 0) {
             if (++skips == SKIPS_BEFORE_SEEK) {
+                GY_SOMETIMES(iterator_leapt_over_versions);
                 gy_cursor_await_seek(cursor, slice_of(&it->key), 0);
                 skips = 0;
             } else {

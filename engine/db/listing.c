@@ -3,6 +3,7 @@
 
 #include "engine/disk/names.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/sort.h"
 
@@ -150,16 +151,19 @@ gy_listing_await_remove_orphans(gyre_db *db, const struct gy_listing *listing)
     char name[GY_NAME_MAX];
 
     for (uint32_t i = 0; i < listing->orphan_count; i++) {
+        GY_SOMETIMES(orphan_table_removed);
         gy_name_table(name, listing->orphans[i]);
         (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
     }
     for (uint32_t i = 0; i < listing->manifest_count; i++) {
         gy_name_manifest(name, listing->manifests[i]);
         if (listing->manifests[i] != db->manifest.number) {
+            GY_SOMETIMES(orphan_manifest_removed);
             (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
         }
     }
     if (listing->has_tmp) {
+        GY_SOMETIMES(orphan_current_removed);
         (void)gy_file_await_unlink(&db->loop->io, &db->dir, GY_NAME_CURRENT_TMP);
     }
 }

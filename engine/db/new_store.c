@@ -6,6 +6,7 @@
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -57,6 +58,7 @@ gy_store_await_lock(gyre_loop *loop, const struct gy_file *lock, bool shared)
 
     for (uint64_t waited = 0; status == GYRE_BUSY && waited < LOCK_WAIT_NS;
          waited += LOCK_STEP_NS) {
+        GY_SOMETIMES(lock_waited_for);
         gy_await_sleep(&loop->io.sched, LOCK_STEP_NS);
         status = gy_file_await_lock(&loop->io, lock, shared);
     }

@@ -132,6 +132,9 @@ await_create(gyre_db *db, struct gy_recovery *recovery)
     while (db->store_id == 0) {
         db->store_id = gy_rng_next(&db->rng);
     }
+    if (recovery->number_max > 0) {
+        GY_SOMETIMES(half_made_store_made_again);
+    }
     db->next_file_number = recovery->number_max + 1;
     recovery->clean = true;
     return await_sync_parent(db);
@@ -194,6 +197,7 @@ await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
         edit.u.flushed.log_min = log_min;
         status = gy_manifest_await_append(&db->manifest, &edit, 1);
         if (status == GYRE_OK) {
+            GY_SOMETIMES(recovery_gave_up_logs);
             db->log_min = log_min;
             gy_recovery_drop_logs(recovery, log_min);
         }
@@ -236,6 +240,7 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
     /* To tables: gives slots back, or each open would use up one; and takes what is too much for a
      * log. */
     if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits) {
+        GY_SOMETIMES(recovery_flushed_for_slots);
         status = gy_db_await_flush_active(db);
         if (status != GYRE_OK) {
             return status;
@@ -276,6 +281,7 @@ await_own_manifest(gyre_db *db, const struct gy_recovery *recovery)
     if (status != GYRE_NO_SPACE || recovery->manifest.number == 0) {
         return status;
     }
+    GY_SOMETIMES(opened_on_full_disk);
     status = gy_manifest_await_adopt(&db->manifest, &recovery->manifest);
     if (status == GYRE_OK) {
         edit.u.counters.next_file_number = db->next_file_number + NUMBERS_AHEAD;

@@ -82,6 +82,7 @@ value_pin(gyre_db *db, struct gy_table_result *result, struct gyre_value *ret_va
     if (stats.pinned_bytes > stats.capacity_bytes / PINNED_SHARE) {
         const gyre_status status = value_copy(db, result->value, ret_value);
 
+        GY_SOMETIMES(value_copied_to_spare_cache);
         gy_cache_unpin(db->loop->cache, &result->pin);
         return status;
     }
@@ -185,6 +186,9 @@ get_from_memtables(gyre_db *db, const struct gy_view *view, struct gyre_slice ke
     struct gy_entry entry;
     bool found = gy_memtable_get(view->active, key, moment->sequence, &entry);
 
+    if (!found && view->frozen_count > 0) {
+        GY_SOMETIMES(get_looked_into_frozen);
+    }
     for (uint32_t i = GY_MUTANT(newest_frozen_not_read); !found && i < view->frozen_count; i++) {
         found = gy_memtable_get(view->frozen[i], key, moment->sequence, &entry);
     }

@@ -237,11 +237,13 @@ recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first,
 
     gy_in_coroutine();
     if (sequence_first + count - 1 <= db->flushed_sequence && !GY_MUTANT(every_log_replayed)) {
+        GY_SOMETIMES(replayed_commit_was_in_tables);
         return GYRE_OK; /* in tables already */
     }
     if (!db->read_only && gy_memtable_used(db->view->active) >= db->options.memtable_size) {
         const gyre_status status = gy_db_await_flush_active(db);
 
+        GY_SOMETIMES(recovery_flushed);
         if (status != GYRE_OK) {
             return status;
         }
@@ -477,6 +479,7 @@ replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *re
     if (group->sequence_first < reader->sequence_next + GY_MUTANT(staged_group_left_out) &&
         (is_part ||
          group->sequence_first + payload_operations(group->payload) <= reader->sequence_next)) {
+        GY_SOMETIMES(staged_group_was_in_log);
         return GYRE_OK; /* it had reached the log */
     }
     status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
@@ -512,12 +515,14 @@ await_replay_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_read
     }
     world->ops->boot_id(world, boot_id);
     if (memcmp(boot_id, db->boot_id, sizeof(boot_id)) != 0) {
+        GY_SOMETIMES(staging_of_earlier_boot);
         return GYRE_OK; /* a power cut or restart: it is gone with the memory */
     }
     result = world->ops->stage_open(world, &recovery->stage, db->stage_id);
     if (result != 0) {
         memset(&recovery->stage, 0, sizeof(recovery->stage));
         if (!recovery->clean) {
+            GY_SOMETIMES(staging_lost);
             note_stage_lost(db);
         }
         return GYRE_OK;

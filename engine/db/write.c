@@ -74,6 +74,7 @@ await_memtable(struct write_call *call)
             *gy_sched_error(&db->loop->io.sched) = db->background_error;
             return db->background_status;
         }
+        GY_SOMETIMES(writer_waited_for_memtable);
         note_wait(call);
         gy_db_kick(db);
         gy_waitq_await(&db->loop->io.sched, &db->room);

@@ -220,6 +220,7 @@ await_join(struct gy_cache *cache, struct gy_flight *flight, struct gy_block_pin
     struct gy_sched *sched = &cache->loop->sched;
     gyre_status st;
 
+    GY_SOMETIMES(cache_flight_joined);
     cache->stats.waits++;
     flight->waiters++;
     while (!flight->done) { /* it stays ours until we have left it */
@@ -255,6 +256,7 @@ take_any(struct gy_cache *cache, uint32_t pages, enum gy_cache_hint hint)
         pages <= GY_FRAME_PAGES_MAX ? gy_frame_take(cache, pages, hint) : NULL;
 
     if (frame == NULL) {
+        GY_SOMETIMES(block_larger_than_cache);
         frame = gy_frame_take_heap(cache, pages);
     }
     if (frame == NULL) {
@@ -286,6 +288,9 @@ await_pages(struct gy_cache *cache, const struct gy_block_source *source,
         cache->stats.read_bytes += size;
         cache->stats.rereads += attempt;
         st = gy_block_check(start, handle.size, source->file_id, handle.offset, ret_trailer);
+        if (st == GYRE_OK && attempt > 0) {
+            GY_SOMETIMES(block_good_when_read_again);
+        }
         if (st == GYRE_OK) {
             *ret_start = start;
             return GYRE_OK;
@@ -295,6 +300,7 @@ await_pages(struct gy_cache *cache, const struct gy_block_source *source,
                               "block of a kind that a newer version wrote");
         }
     }
+    GY_SOMETIMES(block_damage_told);
     return fail_block(cache, st, source, handle.offset, "block checksum does not match");
 }
 
@@ -313,6 +319,7 @@ unpack(struct gy_cache *cache, const struct gy_flight *flight, struct gy_cache_f
         }
         return frame;
     }
+    GY_SOMETIMES(block_decompressed);
     raw = take_any(cache, pages, flight->hint);
     *ret_status = GYRE_NO_MEMORY;
     if (raw != NULL) {

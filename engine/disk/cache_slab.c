@@ -5,6 +5,7 @@
 #include "engine/disk/cache_frame.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/ban.h"
 
 #define SLABS_PER_CHUNK (GY_ARENA_CHUNK / GY_SLAB_SIZE)
@@ -303,6 +304,7 @@ evict(struct gy_cache *cache, struct gy_cache_frame *frame)
     gy_assert(frame->pins == 0);
     leave_table(cache, frame);
     frame->scan = false;
+    GY_SOMETIMES(cache_evicted);
     cache->stats.evictions++;
 }
 

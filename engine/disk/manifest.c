@@ -218,7 +218,9 @@ await_rotate_locked(struct gy_manifest *manifest)
     }
     if (status != GYRE_OK) {
         (void)gy_file_await_close(loop, &file); /* the first failure is the one to tell */
+        GY_SOMETIMES(manifest_rotation_failed);
         if (renamed) {
+            GY_SOMETIMES(manifest_rotation_unknown);
             manifest->poison = status; /* either of the two may be in force after a crash: N2 */
         } else if (file.name[0] != '\0') {
             struct gyre_error error = *gy_sched_error(&loop->sched);
@@ -230,6 +232,7 @@ await_rotate_locked(struct gy_manifest *manifest)
         }
         return status;
     }
+    GY_SOMETIMES(manifest_rotated);
     manifest->file = file;
     manifest->number = number;
     manifest->end = end;
@@ -281,6 +284,7 @@ gy_manifest_await_adopt(struct gy_manifest *manifest, const struct gy_manifest_e
         status = gy_fail_at(&loop->sched, GYRE_NO_SPACE, name, end->end, 0,
                             "the disk is full and the manifest has no room left");
     }
+    GY_SOMETIMES(manifest_adopted);
     manifest->number = end->number;
     manifest->end = end->end;
     return status;
@@ -305,6 +309,7 @@ await_append_locked(struct gy_manifest *manifest, const struct gy_edit *edits, u
     gy_assert(writer.used <= GY_FRAME_SIZE_MAX - GY_FRAME_HEADER_SIZE);
     span = gy_frame_span((uint32_t)writer.used);
     if (manifest->end + span > manifest->capacity / 2) { /* N3: half is kept for a full disk */
+        GY_SOMETIMES(manifest_half_full);
         status = await_rotate_locked(manifest);
         if (status != GYRE_OK &&
             (manifest->poison != GYRE_OK || manifest->end + span > manifest->capacity)) {
@@ -325,6 +330,7 @@ await_append_locked(struct gy_manifest *manifest, const struct gy_edit *edits, u
                                (uint32_t)writer.used, edit_count, manifest->end);
     gy_heap_unmap(&loop->heap, bytes, (size_t)span, GY_MEM_BUFFERS);
     if (status != GYRE_OK && !(GY_MUTANT(half_record_in_manifest) && status == GYRE_NO_SPACE)) {
+        GY_SOMETIMES(manifest_poisoned);
         manifest->poison = status; /* N2 */
         return status;
     }

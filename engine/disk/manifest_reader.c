@@ -3,6 +3,7 @@
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -182,6 +183,7 @@ replay(struct load *load, const char *name, const struct gy_current *current, ui
     }
     if (offset < durable_end ||
         has_frame_behind(load, current->store_id, current->manifest_number, offset)) {
+        GY_SOMETIMES(manifest_damage_told);
         return gy_fail_at(sched, GYRE_CORRUPT, name, offset, 0,
                           "a damaged frame before the end of the manifest; run 'gyre salvage'");
     }

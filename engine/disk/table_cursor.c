@@ -299,6 +299,7 @@ await_streamed_block(struct table_cursor *cursor, struct gy_block_handle handle)
         if (cursor->stream == NULL) {
             return false;
         }
+        GY_SOMETIMES(cursor_read_ahead);
     }
     bytes = gy_table_stream_await_block(cursor->stream, handle);
     if (bytes != NULL && open_span_block(cursor, bytes, handle)) {

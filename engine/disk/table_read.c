@@ -3,6 +3,7 @@
 
 #include "engine/disk/table_open.h"
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 #include "io/base/ban.h"
 
@@ -59,6 +60,7 @@ probe_partition(struct gy_table *table, const struct gy_partition *partition, st
         stats->filter_checks++;
         if (!gy_filter_may_contain(partition->filter, partition->filter_size, partition->probes,
                                    hash)) {
+            GY_SOMETIMES(filter_said_no);
             stats->filter_negatives++;
             return GYRE_NOT_FOUND;
         }
@@ -92,6 +94,9 @@ probe_data(struct gy_table *table, struct gy_block_pin *pin, struct gyre_slice k
     gy_cache_unpin(table->set->cache, pin);
     if (st == GYRE_CORRUPT) {
         return gy_table_fail(table, st, offset, "a block does not decode");
+    }
+    if (table->opened->footer.bloom_bits != 0) {
+        GY_SOMETIMES(filter_erred);
     }
     table->set->stats.filter_false_positives += table->opened->footer.bloom_bits != 0;
     *ret_result = (struct gy_table_result){0};

@@ -96,6 +96,7 @@ start_group(struct gy_wal *wal, uint8_t flags, uint64_t part_offset)
 
     gy_assert(open_group(wal) == NULL);
     if (wal->free_buffers == 0 || wal->group_tail - wal->group_head == GY_WAL_GROUP_COUNT_MAX) {
+        GY_SOMETIMES(log_buffers_all_used);
         return NULL;
     }
     index = (uint32_t)__builtin_ctzll(wal->free_buffers);
@@ -135,6 +136,7 @@ gy_wal_poison(struct gy_wal *wal, gyre_status status)
     if (wal->poison == GYRE_OK) {
         wal->poison = status;
         wal->poison_error = *gy_sched_error(sched_of(wal));
+        GY_SOMETIMES(log_poisoned);
     }
     for (uint64_t i = wal->group_head; i < wal->group_tail; i++) {
         gy_waitq_wake_all(&gy_wal_group_at(wal, i)->waiters);
@@ -248,6 +250,7 @@ make_room(struct gy_wal *wal, uint32_t need)
         return true;
     }
     if (unsynced_bytes(wal) >= wal->config.buffer_size) {
+        GY_SOMETIMES(log_too_much_unsynced);
         wal->sync_target = wal->sequence_next - 1; /* W2: no more than that may be lost */
         close_group(wal);
         gy_wal_kick(wal);
@@ -312,6 +315,7 @@ room_refusal(struct gy_wal *wal, size_t size)
     }
     gy_wal_want_slot(wal);
     if (wal->slot_status != GYRE_OK) {
+        GY_SOMETIMES(commit_refused_without_slot);
         *gy_sched_error(sched_of(wal)) = wal->slot_error;
         return wal->slot_status;
     }
@@ -331,6 +335,7 @@ gy_wal_await_reserve(struct gy_wal *wal, size_t size)
         if (status != GYRE_OK) {
             return status;
         }
+        GY_SOMETIMES(log_space_waited_for);
         gy_waitq_await(sched_of(wal), &wal->space);
     }
     return GYRE_OK;
@@ -426,6 +431,7 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
             await_part(wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, at, &group);
 
         if (status != GYRE_OK) {
+            GY_SOMETIMES(large_commit_failed_between_parts);
             return status; /* poisoned: its parts are a torn tail */
         }
         if (at == 0) {
@@ -444,6 +450,7 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
         at += size;
     }
     gy_assert(group != NULL);
+    GY_SOMETIMES(large_commit_in_parts);
     note_unsynced(wal, commit->klass, group);
     close_group(wal); /* a part shares its frame with nothing */
     gy_wal_advance(wal);

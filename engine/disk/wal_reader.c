@@ -107,6 +107,7 @@ add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
     }
     if (reader->part_sequence == sequence_first && part_offset < reader->part_size &&
         payload.size <= reader->part_size - part_offset) {
+        GY_SOMETIMES(part_in_log_and_staging);
         return GYRE_OK; /* it came before: from the log and from staging */
     }
     if (reader->part_sequence != sequence_first || part_offset != reader->part_size) {
@@ -179,6 +180,7 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
     if ((flags & GY_FRAME_PART) != 0) {
         status = add_part(reader, file_name, offset, payload, flags, part_offset, sequence_first);
         if (status == GYRE_OK && (flags & GY_FRAME_LAST) != 0) {
+            GY_SOMETIMES(parts_joined);
             const struct gyre_slice whole = gyre_slice(reader->part, reader->part_size);
 
             status = deliver_all(reader, file_name, offset, whole, &sequence, ret_record_count);
@@ -188,6 +190,9 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
             }
         }
     } else {
+        if (reader->part_size > 0) {
+            GY_SOMETIMES(parts_before_other_commit);
+        }
         reader->part_size = 0; /* parts without an end: their writer failed or died */
         status = deliver_all(reader, file_name, offset, payload, &sequence, ret_record_count);
     }
@@ -287,9 +292,11 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
             continue;
         }
         if (frame.durable_offset > stop && !reader->lenient) {
+            GY_SOMETIMES(durable_damage_told);
             return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, stop, 0,
                               "a damaged frame that was durable; run 'gyre salvage'");
         }
+        GY_SOMETIMES(tail_with_whole_frames);
         dropped_end = at + gy_frame_span(frame.payload_size);
     }
     reader->tail_dropped_bytes += dropped_end - stop;
@@ -311,6 +318,9 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
             return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
                               "a log that begins before its predecessor ends");
         }
+        if (frame->sequence_first > reader->sequence_next && reader->sequence_next != 0) {
+            GY_SOMETIMES(log_leaves_numbers_out);
+        }
         reader->sequence_next = frame->sequence_first;
         reader->part_size = 0; /* no commit goes over two logs */
         return GYRE_OK;
@@ -320,6 +330,7 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
             return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
                               "an end record that does not decode");
         }
+        GY_SOMETIMES(log_end_record_found);
         result->clean = true;
         return GYRE_OK;
     }

@@ -126,6 +126,9 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
     if (status == GYRE_OK && wal->slot_exists[slot]) {
         status = await_check_mark(wal, slot, &ready);
     }
+    if (ready) {
+        GY_SOMETIMES(log_slot_found_ready);
+    }
     if (status == GYRE_OK && !ready) {
         status = await_zero_fill(wal, slot);
         if (status == GYRE_OK) {
@@ -142,6 +145,7 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
     if (status != GYRE_OK) {
         struct gyre_error error = *gy_sched_error(&loop->sched);
 
+        GY_SOMETIMES(log_slot_not_made);
         (void)gy_file_await_close(loop, &wal->slots[slot]);
         if (!wal->slot_exists[slot]) {
             (void)gy_file_await_unlink(loop, wal->config.dir, name); /* gives the space back */
@@ -243,6 +247,7 @@ gy_wal_release(struct gy_wal *wal, uint64_t log_min)
     while (keep + 1 < wal->log_count && wal->logs[keep].number < log_min) {
         const uint32_t slot = wal->logs[keep].slot;
 
+        GY_SOMETIMES(log_slot_given_back);
         wal->slot_ready[slot] = wal->slots[slot].slot != GY_SLOT_NONE;
         keep++;
     }
@@ -354,6 +359,7 @@ gy_wal_await_switch(struct gy_wal *wal)
         is_retryable = wal->config.manifest->poison == GYRE_OK; /* it refused before it wrote */
     }
     if (is_retryable && (status == GYRE_NO_SPACE || status == GYRE_NO_MEMORY)) {
+        GY_SOMETIMES(log_switch_put_off);
         wal->slot_ready[slot] = true;
         wal->slot_taken[slot] = false;
         wal->slot_status = status;
@@ -365,6 +371,7 @@ gy_wal_await_switch(struct gy_wal *wal)
         return status;
     }
     enter_log(wal, &log, GY_PAGE);
+    GY_SOMETIMES(log_switched);
     wal->slot_status = GYRE_OK;
     wal->stats.switches++;
     gy_wal_want_slot(wal);
@@ -501,6 +508,7 @@ await_append_all_staged(struct gy_wal *wal, const struct gy_wal_log *log,
         return gy_fail(&loop_of(wal)->sched, GYRE_NO_MEMORY, "no memory to write to the log");
     }
     for (uint32_t i = 0; status == GYRE_OK && i < staged_count; i++) {
+        GY_SOMETIMES(staged_group_to_log);
         status = await_append_staged(wal, log, &staged[i], bytes, offset);
     }
     gy_heap_unmap(heap, bytes, STAGED_FRAME_MAX, GY_MEM_BUFFERS);
@@ -571,6 +579,7 @@ gy_wal_await_close(struct gy_wal *wal)
     }
     clean = wal->started && wal->poison == GYRE_OK && wal->group_submit == wal->group_tail;
     if (clean) {
+        GY_SOMETIMES(log_end_record_written);
         status = gy_wal_await_end_record(wal);
     } else if (wal->poison != GYRE_OK) {
         *gy_sched_error(&loop->sched) = wal->poison_error;

@@ -64,6 +64,7 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
     group->stalls = result >= (int32_t)GY_PAGE ? 0 : group->stalls + 1;
     if (result > 0 && (uint32_t)result < group->req.size && group->stalls < GY_WAL_STALLS_MAX &&
         !GY_MUTANT(short_write_is_success)) {
+        GY_SOMETIMES(log_write_came_back_short);
         group->written += (uint32_t)gy_align_down((uint32_t)result, GY_PAGE);
         submit_write(wal, group);
         return;
@@ -112,6 +113,7 @@ update_marks(struct gy_wal *wal)
         }
         if (group->dsync &&
             (wal->durable_offset == group->offset || GY_MUTANT(dsync_flushes_device))) {
+            GY_SOMETIMES(log_synced_by_dsync);
             wal->durable_offset = end;
             if (group->sequence_last > wal->durable_sequence) {
                 wal->durable_sequence = group->sequence_last;
@@ -154,6 +156,7 @@ finish_sync(struct gy_wal *wal)
                                       -result, "cannot sync the log"));
         return;
     }
+    GY_SOMETIMES(log_synced_by_fdatasync);
     wal->stats.syncs++;
     wal->durable_offset = gy_max_u64(wal->durable_offset, wal->sync_offset);
     wal->durable_sequence = gy_max_u64(wal->durable_sequence, wal->sync_sequence);
@@ -281,6 +284,15 @@ submit_groups(struct gy_wal *wal)
             gy_max_u64(wal->stats.group_records_max, group->record_count);
         group->state = GY_GROUP_WRITING;
         submit_write(wal, group);
+        if (group->record_count >= 3) {
+            GY_SOMETIMES(log_group_of_three);
+        }
+        if (wal->in_flight >= 2) {
+            GY_SOMETIMES(log_groups_in_flight);
+        }
+        if (wal->in_flight == GY_WAL_IN_FLIGHT_MAX) {
+            GY_SOMETIMES(log_groups_in_flight_most);
+        }
         if (GY_MUTANT(log_buffer_reused_early)) {
             free_buffer(wal, group);
         }
@@ -326,6 +338,7 @@ watch_linger(struct gy_wal *wal, uint64_t now, uint64_t *deadline_ns)
     }
     due = wal->unsynced_since_ns + wal->config.linger_ns / 2;
     if (now >= due) {
+        GY_SOMETIMES(log_lingered);
         wal->sync_target = wal->sequence_next - 1;
     } else {
         *deadline_ns = gy_min_u64(*deadline_ns, due);

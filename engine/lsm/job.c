@@ -228,6 +228,7 @@ await_begin_key(struct gy_job_run *run, struct gyre_slice key)
     run->is_alone_known = false;
     run->stripe = UINT32_MAX;
     if (run->writer != NULL && (ends || size >= run->output_size_max)) {
+        GY_SOMETIMES(output_cut);
         status = await_finish_output(run);
     }
     return status;
@@ -259,15 +260,24 @@ await_entry(struct gy_job_run *run, const struct gy_entry *entry)
         }
     }
     if (stripe == run->stripe) { /* J1: a newer version of the same stripe came before */
+        GY_SOMETIMES(version_dropped);
         run->result->entries_dropped++;
         return GYRE_OK;
+    }
+    if (run->stripe != UINT32_MAX) {
+        GY_SOMETIMES(version_kept_for_snapshot);
     }
     run->stripe = stripe;
     if (stripe == 0 && kind == GY_KIND_DELETE && is_alone(run, entry->key)) { /* J2 */
+        GY_SOMETIMES(tombstone_dropped);
         run->result->entries_dropped++;
         return GYRE_OK;
     }
+    if (kind == GY_KIND_DELETE && run->levels.version != NULL) {
+        GY_SOMETIMES(tombstone_kept);
+    }
     if (stripe == 0 && run->levels.output_is_last && is_alone(run, entry->key)) { /* J4 */
+        GY_SOMETIMES(sequence_zeroed);
         out.tag = gy_tag(0, kind);
     }
     if (GY_MUTANT(output_cut_inside_key) && run->writer != NULL &&

@@ -157,6 +157,9 @@ build(struct merge *self)
     for (uint32_t i = self->size / 2; i > 0; i--) {
         sink(self, i - 1);
     }
+    if (self->size > 3) {
+        GY_SOMETIMES(merge_of_four);
+    }
     find_runner_up(self);
     show(self);
 }
@@ -263,6 +266,7 @@ await_turn_round(struct merge *self)
     const struct gy_entry entry = self->cursor.entry;
     const bool is_reverse = !self->is_reverse;
 
+    GY_SOMETIMES(merge_turned_round);
     for (uint32_t i = 0; i < self->count; i++) {
         const uint64_t tag = i < top.child && entry.tag > 0 ? entry.tag - 1 : entry.tag;
 

@@ -4,6 +4,7 @@
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 
 #include "io/base/ban.h"
 
@@ -119,6 +120,7 @@ gy_pacer_await_admit(struct gy_pacer *pacer, uint64_t bytes)
     if (gy_pacer_try_admit(pacer, bytes)) {
         return;
     }
+    GY_SOMETIMES(writer_waited_at_pacer);
     gy_list_push_back(&pacer->writers, &writer.link);
     while (!writer.is_admitted) {
         const bool is_woken = gy_await_park_until(sched, deadline_ns);
