@@ -1,5 +1,5 @@
 # Tests. A file is a test: tests/unit/test_x.c is the ctest `test_x`, tests/sim/sim_x.c is `sim_x`,
-# and so on. Labels: unit sim crash cli fuzz example check consume.
+# and so on. Labels: unit sim crash kernel cli fuzz example check consume.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -61,6 +61,31 @@ foreach(script ${crash_scripts})
     add_test(NAME ${name} COMMAND bash ${script} ${PROJECT_BINARY_DIR})
     gyre_test_properties(${name} crash)
 endforeach()
+
+# Real file systems, and faults below them: programs that scripts put together. The FUSE servers are
+# built where libfuse is; without them the scripts that need one say so and skip.
+pkg_check_modules(FUSE3 IMPORTED_TARGET fuse3)
+gyre_test_program(witness tests/kernel/witness.c tests/kernel/witness_write.c
+    tests/kernel/witness_check.c tests/kernel/ledger.c)
+set(kernel_programs cut_image)
+if(FUSE3_FOUND)
+    list(APPEND kernel_programs log_disk)
+endif()
+foreach(name ${kernel_programs})
+    add_executable(${name} tests/kernel/${name}.c)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${name} PRIVATE gyre_flags $<TARGET_NAME_IF_EXISTS:PkgConfig::FUSE3>)
+endforeach()
+# They look at the kernel, not at the compiler: one build is enough to run them.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND GYRE_SWITCH STREQUAL "auto"
+        AND NOT GYRE_SANITIZE AND NOT GYRE_COVERAGE)
+    file(GLOB kernel_scripts CONFIGURE_DEPENDS tests/kernel/kernel_*.sh)
+    foreach(script ${kernel_scripts})
+        get_filename_component(name ${script} NAME_WE)
+        add_test(NAME ${name} COMMAND bash ${script} ${PROJECT_BINARY_DIR})
+        gyre_test_properties(${name} kernel)
+    endforeach()
+endif()
 
 # The `gyre` command: a script gets its path.
 if(TARGET gyre_command)
