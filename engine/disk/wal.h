@@ -20,7 +20,8 @@
  *       last log can have a torn tail.
  *   W4  A log is named in the manifest (ADD_LOG) before its first commit frame is submitted;
  *       recovery replays exactly the logs that the manifest names.
- *   W5  After any failed or short write or sync the log is poisoned: everybody unanswered gets IO
+ *   W5  After any failed or short write or sync, of a slot being made too (but for a full disk),
+ *       the log is poisoned: everybody unanswered gets IO
  *       (outcome unknown), later appends READ_ONLY, nothing is retried, sequences are not used
  *       again.
  *   W6  Log slots are zero-filled and synced (file and directory) before they are used, keep their

@@ -109,8 +109,9 @@ await_check_mark(struct gy_wal *wal, uint32_t slot, bool *ret_ready)
     return status;
 }
 
+/* *ret_written: the file was being written, so that GYRE_IO is a failed write or sync. */
 static GY_SUSPENDS gyre_status
-await_make_slot(struct gy_wal *wal, uint32_t slot)
+await_make_slot(struct gy_wal *wal, uint32_t slot, bool *ret_written)
 {
     struct gy_loop *loop = loop_of(wal);
     char name[GY_NAME_MAX];
@@ -118,6 +119,7 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
     bool ready = false;
     gyre_status status = GYRE_OK;
 
+    *ret_written = false;
     gy_name_log_slot(name, slot);
     if (wal->slots[slot].slot == GY_SLOT_NONE) {
         status = gy_file_await_open(loop, wal->config.dir, name, GY_OPEN_CREATE | GY_OPEN_WRITE,
@@ -130,6 +132,7 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
         GY_SOMETIMES(log_slot_found_ready);
     }
     if (status == GYRE_OK && !ready) {
+        *ret_written = true;
         status = await_zero_fill(wal, slot);
         if (status == GYRE_OK) {
             status = gy_file_await_sync(loop, &wal->slots[slot], GY_IO_FLUSH);
@@ -140,6 +143,7 @@ await_make_slot(struct gy_wal *wal, uint32_t slot)
         }
     }
     if (status == GYRE_OK && !GY_MUTANT(no_log_directory_sync)) {
+        *ret_written = true;
         status = gy_dir_await_sync(loop, wal->config.dir); /* W1: the name first */
     }
     if (status != GYRE_OK) {
@@ -204,14 +208,18 @@ static void
 slot_maker_main(void *arg)
 {
     struct gy_wal *wal = arg;
+    bool written;
     uint32_t slot;
 
     gy_in_coroutine();
     slot = find_to_make(wal);
     if (slot != NO_SLOT && find_ready(wal) == NO_SLOT) {
-        wal->slot_status = await_make_slot(wal, slot);
+        wal->slot_status = await_make_slot(wal, slot, &written);
         if (wal->slot_status != GYRE_OK) {
             wal->slot_error = *gy_sched_error(&loop_of(wal)->sched);
+        }
+        if (wal->slot_status == GYRE_IO && written) {
+            gy_wal_poison(wal, GYRE_IO); /* W5 */
         }
     }
     wal->slot_maker_busy = false;
@@ -522,6 +530,7 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
     struct gy_edit edits[2] = {{.kind = GY_EDIT_ADD_LOG}, {.kind = GY_EDIT_STAGE}};
     uint64_t offset = GY_PAGE;
     struct gy_wal_log log = {0};
+    bool written;
     uint32_t slot;
     gyre_status status = make_stage(wal);
 
@@ -533,7 +542,7 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
         status = slot == NO_SLOT ? gy_fail(&loop_of(wal)->sched, GYRE_INVALID,
                                            "all %u log slots are in use; raise wal_total_max",
                                            wal->config.slot_count_max)
-                                 : await_make_slot(wal, slot);
+                                 : await_make_slot(wal, slot, &written);
     }
     if (status == GYRE_OK) {
         slot = find_ready(wal);

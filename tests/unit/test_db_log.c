@@ -233,6 +233,50 @@ db_log_stays_below_its_bound(void **state)
     rig_close(&rig);
 }
 
+/* Goal:   a sync that fails while the next log slot is being made is a failed sync of the log like
+ *         any other: from the first IO on nothing is acknowledged, whatever would work again, and
+ *         reads go on. */
+static void
+db_log_stops_when_a_slot_cannot_be_synced(void **state)
+{
+    const struct gy_sim_faults faults = {.rule_count = 1,
+                                         .rules = {{.fault = GY_SIM_FAULT_ERROR,
+                                                    .op_mask = 1u << GY_OP_SYNC,
+                                                    .klass_mask = 1u << GY_IO_FLUSH,
+                                                    .name = "wal-",
+                                                    .nth = 1}}};
+    struct rig rig = {.db = NULL};
+    struct gyre_value got;
+    uint8_t value[4096] = {7};
+    uint32_t refused = 0;
+    gyre_db *db;
+    (void)state;
+
+    rig_open(&rig, 5, 4 * GY_MIB, SLOT_SIZE);
+    assert_int_equal(gyre_put(rig.db, NULL, gyre_str("first"), gyre_str("v")), GYRE_OK);
+    gy_world_sim_set_faults(rig.world, &faults);
+    for (uint32_t i = 0; i < 2000; i++) {
+        const gyre_status status =
+            gyre_put(rig.db, NULL, gyre_str("key"), gyre_slice(value, sizeof(value)));
+
+        if (status == GYRE_OK) {
+            assert_int_equal(refused, 0);
+        } else {
+            assert_true(status == GYRE_READ_ONLY || (status == GYRE_IO && refused == 0));
+            refused++;
+        }
+    }
+    assert_int_equal(gy_world_sim_strike_count(rig.world, 0), 1);
+    assert_true(refused > 0);
+    assert_int_equal(gyre_get(rig.db, NULL, gyre_str("first"), &got), GYRE_OK);
+    gyre_value_release(&got);
+    db = rig.db;
+    rig.db = NULL;
+    assert_int_equal(gyre_close(db), GYRE_IO);
+    assert_int_equal(gyre_loop_close(rig.loop), GYRE_OK);
+    gy_sim_disk_free(rig.disk);
+}
+
 int
 main(void)
 {
@@ -240,6 +284,7 @@ main(void)
         cmocka_unit_test(db_log_slots_are_filled_with_zeros_before_use),
         cmocka_unit_test(db_log_answers_in_its_order_with_groups_in_flight),
         cmocka_unit_test(db_log_stays_below_its_bound),
+        cmocka_unit_test(db_log_stops_when_a_slot_cannot_be_synced),
     };
 
     return cmocka_run_group_tests_name("db_log", tests, NULL, NULL);
