@@ -69,7 +69,7 @@ gyre_test_program(witness tests/kernel/witness.c tests/kernel/witness_write.c
     tests/kernel/witness_check.c tests/kernel/ledger.c)
 set(kernel_programs cut_image)
 if(FUSE3_FOUND)
-    list(APPEND kernel_programs log_disk)
+    list(APPEND kernel_programs log_disk fault_fs)
 endif()
 foreach(name ${kernel_programs})
     add_executable(${name} tests/kernel/${name}.c)

@@ -32,7 +32,7 @@ struct ledger_writer {
 struct ledger {
     volatile uint64_t tick;
     volatile uint64_t acks, durable_acks, reads;
-    volatile uint64_t refused;            /* NO_SPACE told */
+    volatile uint64_t refused;            /* told, nothing done: no space, or a flush failed */
     volatile uint64_t failed;             /* IO or READ_ONLY told, by the present process */
     volatile uint64_t failed_position;    /* of the disk's log when the first one was */
     volatile uint64_t acks_after_failure; /* must stay 0 */

@@ -103,7 +103,15 @@ note_ack(struct writer *writer, uint64_t n, bool durable)
     note_gap(&ledger->ack_gap_ns, &run->last_ack_ns, gyre_now(run->witness->loop));
 }
 
-/* Commit n, again and again while there is no space. OK, or what it failed with. */
+/* Refused, with nothing done, until there is space or a failed flush has been done again? */
+static bool
+is_refusal(const struct run *run, gyre_status status)
+{
+    return status == GYRE_NO_SPACE ||
+           (status == GYRE_IO && strstr(gyre_last_error(run->witness->loop)->file, ".sst") != NULL);
+}
+
+/* Commit n, again and again while it is refused. OK, or what it failed with. */
 static gyre_status
 commit(struct writer *writer, uint64_t n, bool durable)
 {
@@ -124,7 +132,7 @@ commit(struct writer *writer, uint64_t n, bool durable)
     make_commit(writer, n);
     for (;;) {
         status = gyre_write(run->witness->db, &options, writer->batch);
-        if (status != GYRE_NO_SPACE || is_over(run)) {
+        if (!is_refusal(run, status) || is_over(run)) {
             return status;
         }
         ledger->refused++;
@@ -147,6 +155,8 @@ writer_main(void *arg)
 
         if (status == GYRE_OK) {
             note_ack(writer, n++, durable);
+        } else if (is_refusal(run, status)) {
+            break;
         } else if (status == GYRE_IO || status == GYRE_READ_ONLY) {
             if (ledger->failed++ == 0) {
                 ledger->failed_position = position(run);
@@ -155,7 +165,7 @@ writer_main(void *arg)
             }
             tries++;
             (void)gyre_sleep(run->witness->loop, 5 * MS);
-        } else if (status != GYRE_NO_SPACE) {
+        } else {
             witness_refused(run->witness, "write", status);
         }
         (void)gyre_yield(run->witness->loop);
