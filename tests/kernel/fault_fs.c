@@ -73,7 +73,8 @@ set_fault(const char *line)
     return is_good;
 }
 
-/* What happens to this operation; `path` is NULL for a file that was unlinked. TOLD: *ret_result is its answer. A delay is over on return. */
+/* What happens to this operation; `path` is NULL for a file that was unlinked. TOLD: *ret_result is
+ * the answer. A delay is over on return. */
 static enum action
 judge(const char *operation, const char *path, int *ret_result)
 {

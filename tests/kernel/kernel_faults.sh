@@ -16,8 +16,8 @@ mkdir below
 start_server top "$bin/fault_fs" top below
 told=0 unseen=0 corrupt=0 right=0 options=''
 
-# run_case FAULT: a first process fills a store; the second, with $options, meets the fault. Its exit
-# code is in $status.
+# run_case FAULT: a first process fills a store; the second, with $options, meets the fault. The
+# exit code of that one is in $status.
 run_case() {
     echo none >top/.fault
     rm -rf top/store ledger
