@@ -295,8 +295,11 @@ static GY_SUSPENDS gyre_status
 await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_listing *listing)
 {
     struct gy_wal_config config;
-    gyre_status status;
+    gyre_status status = gy_recover_await_check_logs(db, recovery); /* a refusal changes nothing */
 
+    if (status != GYRE_OK) {
+        return status;
+    }
     gy_manifest_init(&db->manifest, &db->loop->io, &db->dir, db->store_id, &db->next_file_number,
                      write_snapshot, db);
     db->manifest.number = recovery->manifest.number;

@@ -3,9 +3,9 @@
  *
  * Only the logs that the manifest names are read (never what the directory lists), each must be
  * there, and each but the last must end exactly where its successor says. Commits that tables hold
- * already are skipped.
+ * already are skipped. An open that will write reads them twice: first to see that all is well, so
+ * that a refusal leaves every byte as it was, evidence included, then to replay them.
  */
-#include "engine/codec/coding.h"
 #include "engine/db/background.h"
 #include "engine/db/db.h"
 #include "engine/db/recover.h"
@@ -310,8 +310,8 @@ check_mark(gyre_db *db, const struct gy_recovery *recovery, uint64_t number, uin
 }
 
 static GY_SUSPENDS gyre_status
-await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
-                 uint32_t index, uint64_t end)
+await_read_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
+               uint32_t index, uint64_t end)
 {
     struct gy_wal_log *log = &recovery->logs[index];
     struct gy_file file = GY_FILE_CLOSED;
@@ -324,20 +324,15 @@ await_replay_log(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader
     }
     if (status == GYRE_OK) {
         log->sequence_first = start.sequence_first;
-        if (!db->read_only) {
-            /* a flush meanwhile goes by it */
-            db->wal.logs[index].sequence_first = start.sequence_first;
-        }
         status = gy_wal_await_read(reader, &file, log->number, end, &result);
     }
     if (status == GYRE_OK && result.clean) {
         status = check_mark(db, recovery, result.manifest_number, result.manifest_end);
-    } else if (status == GYRE_OK && end == GY_LOG_LAST && !db->read_only) {
-        status = gy_wal_await_confirm(&db->loop->io, &file, &result);
     }
     recovery->last_log_end = result.end;
+    recovery->last_log_durable = result.durable;
     recovery->clean = result.clean;
-    (void)gy_file_await_close(&db->loop->io, &file); /* what was written is synced */
+    (void)gy_file_await_close(&db->loop->io, &file); /* nothing was written */
     return status;
 }
 
@@ -419,128 +414,60 @@ gy_recover_await_check_slots(gyre_db *db, const struct gy_recovery *recovery)
     return status;
 }
 
-/* ---- Staging of a killed process ---- */
-
-/* Operations in a payload of whole commits; 0 when it does not decode. */
-static uint64_t
-payload_operations(struct gyre_slice payload)
+/* All logs that the manifest names, in order, to reader->commit. */
+static GY_SUSPENDS gyre_status
+await_read_logs(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader)
 {
-    struct gy_reader reader = gy_reader_of(payload.data, payload.size);
-    uint64_t total = 0;
+    gyre_status status = GYRE_OK;
 
-    while (reader.at < reader.end) {
-        const struct gyre_slice operations = gy_read_string(&reader, payload.size);
-        uint32_t count = 0;
+    recovery->clean = true; /* without any log there is nothing to lose */
+    for (uint32_t i = 0; status == GYRE_OK && i < recovery->log_count; i++) {
+        uint64_t end = GY_LOG_LAST;
 
-        if (reader.failed || gy_operations_count(operations, &count) != GYRE_OK) {
-            return 0;
+        status = await_log_end(db, recovery, i, &end);
+        if (status == GYRE_OK) {
+            status = await_read_log(db, recovery, reader, i, end);
         }
-        total += count;
-    }
-    return total;
-}
-
-/* Remember what has to be written to the new log; a large commit is copied, its parts may lie in an
- * old log. */
-static gyre_status
-note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reader *reader,
-            const struct gy_staged_group *group, uint32_t record_count, uint64_t sequence_last)
-{
-    struct gy_wal_staged *staged = &recovery->staged[recovery->staged_count];
-
-    *staged = (struct gy_wal_staged){.payload = group->payload,
-                                     .record_count = record_count,
-                                     .sequence_first = group->sequence_first,
-                                     .sequence_last = sequence_last};
-    if ((group->flags & GY_FRAME_PART) != 0) {
-        uint8_t *copy = gy_heap_alloc(&db->loop->io.heap, reader->part_size, GY_MEM_CALL);
-
-        if (copy == NULL) {
-            return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover a large commit");
-        }
-        memcpy(copy, reader->part, reader->part_size);
-        recovery->staged_large[recovery->staged_count] = copy;
-        staged->payload = gyre_slice(copy, reader->part_size);
-        staged->large = true;
-    }
-    recovery->staged_count++;
-    return GYRE_OK;
-}
-
-static gyre_status
-replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
-             const struct gy_staged_group *group)
-{
-    const bool is_part = (group->flags & GY_FRAME_PART) != 0;
-    uint32_t record_count = 0;
-    uint64_t sequence_last = 0;
-    gyre_status status;
-
-    if (group->sequence_first < reader->sequence_next + GY_MUTANT(staged_group_left_out) &&
-        (is_part ||
-         group->sequence_first + payload_operations(group->payload) <= reader->sequence_next)) {
-        GY_SOMETIMES(staged_group_was_in_log);
-        return GYRE_OK; /* it had reached the log */
-    }
-    status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
-                                   group->part_offset, group->sequence_first, &record_count,
-                                   &sequence_last);
-    if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
-        status = note_staged(db, recovery, reader, group, record_count, sequence_last);
     }
     return status;
 }
 
-static void
-note_stage_lost(gyre_db *db)
-{
-    db->counters.stage_lost = 1;
-    gy_loop_log(db->loop, GYRE_LOG_WARNING,
-                "the staging memory of the last process is gone although the machine was not "
-                "restarted: BUFFERED writes of its last moments may be lost");
-}
-
+/* What was accepted of the last log survives a power cut from here on. */
 static GY_SUSPENDS gyre_status
-await_replay_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader)
+await_confirm(gyre_db *db, const struct gy_recovery *recovery)
 {
-    struct gy_world *world = db->loop->io.world;
-    struct gy_staged_group *groups;
-    uint64_t boot_id[2] = {0, 0};
-    uint32_t count = 0;
-    int result;
+    struct gy_file file = GY_FILE_CLOSED;
+    char name[GY_NAME_MAX];
     gyre_status status;
 
-    if ((db->stage_id[0] | db->stage_id[1]) == 0) {
-        return GYRE_OK;
+    gy_name_log_slot(name, recovery->logs[recovery->log_count - 1].slot);
+    status = gy_file_await_open(&db->loop->io, &db->dir, name, GY_OPEN_WRITE, GY_IO_META, &file);
+    if (status == GYRE_OK) {
+        status = gy_wal_await_confirm(&db->loop->io, &file, recovery->last_log_durable,
+                                      recovery->last_log_end);
     }
-    world->ops->boot_id(world, boot_id);
-    if (memcmp(boot_id, db->boot_id, sizeof(boot_id)) != 0) {
-        GY_SOMETIMES(staging_of_earlier_boot);
-        return GYRE_OK; /* a power cut or restart: it is gone with the memory */
-    }
-    result = world->ops->stage_open(world, &recovery->stage, db->stage_id);
-    if (result != 0) {
-        memset(&recovery->stage, 0, sizeof(recovery->stage));
-        if (!recovery->clean) {
-            GY_SOMETIMES(staging_lost);
-            note_stage_lost(db);
-        }
-        return GYRE_OK;
-    }
-    groups = gy_heap_alloc(&db->loop->io.heap, GY_STAGE_COUNT_MAX * sizeof(*groups), GY_MEM_CALL);
-    if (groups == NULL) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover staged commits");
-    }
-    status =
-        gy_stage_read(recovery->stage.base, recovery->stage.size, db->store_id, groups, &count);
-    if (status != GYRE_OK) {
-        status =
-            gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
-    }
-    for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
-        status = replay_group(db, recovery, reader, &groups[i]);
-    }
-    gy_heap_free(&db->loop->io.heap, groups);
+    (void)gy_file_await_close(&db->loop->io, &file); /* what was written is synced */
+    return status;
+}
+
+static gyre_status
+accept_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first, uint32_t count)
+{
+    (void)arg;
+    (void)operations;
+    (void)sequence_first;
+    (void)count;
+    return GYRE_OK;
+}
+
+GY_SUSPENDS gyre_status
+gy_recover_await_check_logs(gyre_db *db, struct gy_recovery *recovery)
+{
+    struct gy_wal_reader reader = {
+        .loop = &db->loop->io, .dir = &db->dir, .store_id = db->store_id, .commit = accept_commit};
+    const gyre_status status = await_read_logs(db, recovery, &reader);
+
+    gy_wal_reader_fini(&reader);
     return status;
 }
 
@@ -553,19 +480,13 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
                                    .store_id = db->store_id,
                                    .commit = recover_commit,
                                    .arg = &context};
-    gyre_status status = GYRE_OK;
+    gyre_status status = await_read_logs(db, recovery, &reader);
 
-    recovery->clean = true; /* without any log there is nothing to lose */
-    for (uint32_t i = 0; status == GYRE_OK && i < recovery->log_count; i++) {
-        uint64_t end = GY_LOG_LAST;
-
-        status = await_log_end(db, recovery, i, &end);
-        if (status == GYRE_OK) {
-            status = await_replay_log(db, recovery, &reader, i, end);
-        }
+    if (status == GYRE_OK && recovery->log_count > 0 && !recovery->clean && !db->read_only) {
+        status = await_confirm(db, recovery);
     }
     if (status == GYRE_OK) {
-        status = await_replay_stage(db, recovery, &reader);
+        status = gy_recover_await_stage(db, recovery, &reader);
     }
     db->sequence = gy_max_u64(gy_max_u64(db->sequence, db->flushed_sequence),
                               gy_sub_sat(reader.sequence_next, 1));
@@ -580,18 +501,4 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
                     (unsigned long long)reader.tail_dropped_bytes);
     }
     return status;
-}
-
-GY_SUSPENDS void
-gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage)
-{
-    struct gy_world *world = db->loop->io.world;
-
-    for (uint32_t i = 0; i < recovery->staged_count; i++) {
-        gy_heap_free(&db->loop->io.heap, recovery->staged_large[i]);
-    }
-    if (recovery->stage.base != NULL) {
-        world->ops->stage_close(world, &recovery->stage, unlink_stage);
-        recovery->stage.base = NULL;
-    }
 }

@@ -9,6 +9,7 @@ struct gy_recovery {
     struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
     uint32_t log_count;
     uint64_t last_log_end;         /* where the last log ends */
+    uint64_t last_log_durable; /* what its frames call durable, of that */
     bool clean;                    /* the last log has its end record */
     uint64_t last_sequence;        /* of the last commit accepted */
     bool slot_exists[GY_WAL_SLOT_MAX];
@@ -32,10 +33,19 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_manifest(gyre_db *db,
 /* Does a log that was in use go unnamed by the manifest? CORRUPT. Before anything is written. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status
 gy_recover_await_check_slots(gyre_db *db, const struct gy_recovery *recovery);
+/* Read all logs and change nothing: what gy_recover_await_logs would find CORRUPT is told before a
+ * byte of the store is written. Learns where each log begins and ends. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_check_logs(gyre_db *db,
+                                                                   struct gy_recovery *recovery);
 /* logs and staging -> memtables. For a store that will be written to: what is accepted is durable
  * afterwards, except what is in recovery->staged. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_logs(gyre_db *db,
                                                              struct gy_recovery *recovery);
+/* The second half of it: staging, after `reader` has gone through the logs (recover_stage.c). */
+struct gy_wal_reader;
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_recover_await_stage(gyre_db *db,
+                                                              struct gy_recovery *recovery,
+                                                              struct gy_wal_reader *reader);
 GY_SUSPENDS void gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery,
                                        bool unlink_stage);
 

@@ -32,20 +32,20 @@ await_rewrite(struct gy_loop *loop, const struct gy_file *file, uint64_t from, u
 }
 
 GY_SUSPENDS gyre_status
-gy_wal_await_confirm(struct gy_loop *loop, const struct gy_file *file,
-                     const struct gy_log_result *result)
+gy_wal_await_confirm(struct gy_loop *loop, const struct gy_file *file, uint64_t durable,
+                     uint64_t end)
 {
     uint8_t *buffer;
     gyre_status status;
 
-    if (result->durable >= result->end) {
+    if (durable >= end) {
         return GYRE_OK;
     }
     buffer = gy_heap_map(&loop->heap, CHUNK, GY_MEM_BUFFERS);
     if (buffer == NULL) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
-    status = await_rewrite(loop, file, result->durable, result->end, buffer);
+    status = await_rewrite(loop, file, durable, end, buffer);
     gy_heap_unmap(&loop->heap, buffer, CHUNK, GY_MEM_BUFFERS);
     return status == GYRE_OK ? gy_file_await_sync(loop, file, GY_IO_META) : status;
 }
