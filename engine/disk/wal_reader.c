@@ -269,8 +269,30 @@ await_check_whole(struct gy_wal_reader *reader, const struct gy_file *file, stru
     if (status != GYRE_OK) {
         return status;
     }
-    return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, window->file_size, 0,
-                      "the end of the log file is missing; run 'gyre salvage'");
+    return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name,
+                      gy_align_down(gy_sub_sat(window->file_size, 1), GY_PAGE), 0,
+                      "the end of the log file is missing or damaged; run 'gyre salvage'");
+}
+
+/* How much of a frame of this log lies at `offset`, where none is whole. Zeros and frames of an
+ * older use of the slot are none of it. Damage may be anywhere, so one of two fields will do. */
+static GY_SUSPENDS gyre_status
+await_torn_span(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
+                uint64_t number, uint64_t offset, uint64_t *ret_span)
+{
+    struct gy_frame frame;
+    const uint8_t *bytes = NULL;
+    gyre_status status; /* of a frame by its own number, whatever that is: */
+    const enum gy_frame_result found =
+        await_frame(reader, file, window, 0, offset, &frame, &bytes, &status);
+
+    *ret_span = 0;
+    if (status == GYRE_OK && found != GY_FRAME_OK && bytes != NULL &&
+        window->start + window->size - offset >= GY_PAGE &&
+        (gy_get_u32(bytes + 8) == GY_FRAME_MAGIC || gy_get_u64(bytes + 48) == number)) {
+        *ret_span = gy_max_u64(GY_PAGE, gy_frame_peek_span(bytes, GY_FRAME_SIZE_MAX));
+    }
+    return status;
 }
 
 /* Look behind a place where no frame starts: X3. */
@@ -278,8 +300,14 @@ static GY_SUSPENDS gyre_status
 await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struct window *window,
                  uint64_t number, uint64_t stop)
 {
-    uint64_t dropped_end = stop;
+    uint64_t torn = 0;
+    uint64_t dropped_end;
+    const gyre_status torn_status = await_torn_span(reader, file, window, number, stop, &torn);
 
+    if (torn_status != GYRE_OK) {
+        return torn_status;
+    }
+    dropped_end = stop + torn;
     for (uint64_t at = stop + GY_PAGE; at < window->file_size; at += GY_PAGE) {
         struct gy_frame frame;
         const uint8_t *bytes;
@@ -297,7 +325,7 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
                               "a damaged frame that was durable; run 'gyre salvage'");
         }
         GY_SOMETIMES(tail_with_whole_frames);
-        dropped_end = at + gy_frame_span(frame.payload_size);
+        dropped_end = gy_max_u64(dropped_end, at + gy_frame_span(frame.payload_size));
     }
     reader->tail_dropped_bytes += dropped_end - stop;
     return GYRE_OK; /* parts of a commit stay: the rest may be in staging */
