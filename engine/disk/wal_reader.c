@@ -500,8 +500,15 @@ await_walk_lenient(struct gy_wal_reader *reader, const struct gy_file *file, str
         }
         gy_await_turn(&reader->loop->sched);
     }
-    if (gap != UINT64_MAX && end != GY_LOG_LAST) {
-        note_damage(reader, file, gap);
+    if (end != GY_LOG_LAST && (gap != UINT64_MAX || offset < end)) { /* or it was cut off */
+        note_damage(reader, file, gy_min_u64(gap, offset));
+    } else if (end == GY_LOG_LAST && !result->clean) {
+        const gyre_status status = await_check_whole(reader, file, window);
+
+        if (status != GYRE_CORRUPT) {
+            return status;
+        }
+        note_damage(reader, file, gy_min_u64(gap, offset));
     }
     return GYRE_OK;
 }
