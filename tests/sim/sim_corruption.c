@@ -93,7 +93,7 @@ try_byte(struct worker *worker, const struct damage_file *file, uint64_t offset)
                                .offset = offset,
                                .is_in_place = true,
                                .is_brief = strstr(file->name, ".sst") == NULL,
-                               .may_lose_tail = is_tail(worker->base, file, offset, offset + 1),
+                               .lost_max = is_tail(worker->base, file, offset, offset + 1) ? 1 : 0,
                                .is_tail_counted = true};
     uint8_t before = 0;
 
@@ -155,7 +155,7 @@ try_page(struct worker *worker, const struct damage_file *file, enum damage dama
     struct damage_done done = {.file = file,
                                .offset = offset,
                                .is_in_place = !is_cut,
-                               .may_lose_tail =
+                               .lost_max =
                                    !is_cut && is_tail(worker->base, file, offset, offset + GY_PAGE),
                                /* what leaves no trace at all cannot be counted */
                                .is_tail_counted = false};

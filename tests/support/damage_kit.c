@@ -38,17 +38,20 @@ commit_alone(struct sim_run *run, uint32_t key, uint32_t size)
 }
 
 static void
-fill(struct sim_run *run, enum damage_fill kind)
+fill(struct damage_base *base, enum damage_fill kind)
 {
+    struct sim_run *run = base->run;
+
     if (kind == DAMAGE_FILL_TABLES) {
         sim_run_work(run, 2, EFFORT.commits);
         sim_check(gyre_wait_idle(run->db) == GYRE_OK);
     }
-    for (uint32_t i = 0; kind == DAMAGE_FILL_TABLES ? i < 8 : run->db->wal.log_count < 3; i++) {
+    for (uint32_t i = 0; kind == DAMAGE_FILL_LOGS && run->db->wal.log_count < 3; i++) {
         commit_alone(run, i * 3 % MODEL_KEYS, 700);
     }
-    for (uint32_t i = 0; kind == DAMAGE_FILL_LOGS && i < 8; i++) {
-        commit_alone(run, i * 5 % MODEL_KEYS, 6000); /* frames of two pages */
+    base->older = gy_sim_disk_crash(run->disk, &run->rng, GY_SIM_CRASH_ALL);
+    for (uint32_t i = 0; i < DAMAGE_LOST_MAX; i++) { /* some frames of two pages */
+        commit_alone(run, i * 3, kind == DAMAGE_FILL_LOGS && i >= 4 ? 6000 : 700);
     }
 }
 
@@ -146,7 +149,7 @@ damage_base_make(struct damage_base *base, uint64_t seed, enum damage_fill kind,
     sim_run_init(base->run, seed, 0, &EFFORT, &base->knobs, disk, NULL);
     sim_run_start(base->run, NULL);
     sim_run_recover(base->run);
-    fill(base->run, kind);
+    fill(base, kind);
     base->store_id = base->run->db->store_id;
     if (!is_clean) {
         base->disk = gy_sim_disk_crash(disk, &base->run->rng, GY_SIM_CRASH_ALL);
@@ -158,8 +161,9 @@ damage_base_make(struct damage_base *base, uint64_t seed, enum damage_fill kind,
     }
     gy_sim_disk_free(disk);
     last = &base->run->model.commits[base->run->model.count - 1];
-    model_state_at(&base->run->model, last->sequence, &base->state);
-    model_state_at(&base->run->model, last[-1].sequence, &base->previous);
+    for (uint32_t i = 0; i <= DAMAGE_LOST_MAX; i++) {
+        model_state_at(&base->run->model, last[-(int)i].sequence, &base->states[i]);
+    }
     (void)gy_sim_disk_list(base->disk, SIM_PATH, note_file, base);
     find_tail(base);
 }
@@ -168,6 +172,7 @@ void
 damage_base_free(struct damage_base *base)
 {
     gy_sim_disk_free(base->disk);
+    gy_sim_disk_free(base->older);
     sim_run_fini(base->run);
     free(base->run);
     sim_check(base->heap.used == 0);
@@ -271,32 +276,36 @@ ask_scan(struct question *q, gyre_db *db, bool backward)
     gyre_iterator_close(it);
 }
 
-/* Which of the two contents is this? By a key of the last commit. */
-static bool
-has_lost_tail(struct question *q, gyre_db *db)
+/* How many of the last commits are gone? Each of them is one put. */
+static uint32_t
+lost_count(struct question *q, gyre_db *db)
 {
     const struct model *model = &q->base->run->model;
-    const struct model_commit *last = &model->commits[model->count - 1];
-    const uint32_t key = last->ops[last->op_count - 1].key;
     struct gyre_stats stats = {.struct_size = sizeof(stats)};
-    uint64_t digest = MODEL_NONE;
-    struct gyre_value value;
-    const gyre_status status = gyre_get(db, NULL, model_key(key), &value);
+    uint32_t lost = 0;
 
-    if (status == GYRE_OK) {
-        digest = model_digest(gyre_slice(value.data, value.size));
-        gyre_value_release(&value);
-    } else if (status != GYRE_NOT_FOUND) {
-        return false; /* told below */
-    }
-    if (digest != q->base->previous.digests[key]) {
-        return false;
+    while (lost < q->done->lost_max) {
+        const uint32_t key = model->commits[model->count - 1 - lost].ops[0].key;
+        uint64_t digest = MODEL_NONE;
+        struct gyre_value value;
+        const gyre_status status = gyre_get(db, NULL, model_key(key), &value);
+
+        if (status == GYRE_OK) {
+            digest = model_digest(gyre_slice(value.data, value.size));
+            gyre_value_release(&value);
+        } else if (status != GYRE_NOT_FOUND) {
+            return lost; /* told below */
+        }
+        if (digest == q->base->states[lost].digests[key]) {
+            break;
+        }
+        lost++;
     }
     (void)gyre_stats(db, &stats);
-    if (q->done->is_tail_counted && stats.tail_dropped_bytes == 0) {
+    if (lost > 0 && q->done->is_tail_counted && stats.tail_dropped_bytes == 0) {
         sim_fail("the last commit was dropped and tail_dropped_bytes is 0");
     }
-    return true;
+    return lost;
 }
 
 static void
@@ -317,7 +326,7 @@ bool
 damage_ask(const struct damage_base *base, struct sim_machine *machine,
            const struct damage_done *done, struct damage_counts *counts)
 {
-    struct question q = {.base = base, .done = done, .loop = machine->loop, .wanted = &base->state};
+    struct question q = {.base = base, .done = done, .loop = machine->loop, .wanted = base->states};
     bool is_open = false;
     gyre_db *db = NULL;
     gyre_status status =
@@ -328,10 +337,8 @@ damage_ask(const struct damage_base *base, struct sim_machine *machine,
     }
     if (!is_told(&q, status, "open")) {
         is_open = true;
-        if (done->may_lose_tail && has_lost_tail(&q, db)) {
-            q.wanted = &base->previous;
-            counts->tail++;
-        }
+        q.wanted = &base->states[lost_count(&q, db)];
+        counts->tail += q.wanted != base->states ? 1 : 0;
         ask_all(&q, db);
         status = gyre_close(db);
         if (!is_told(&q, status, "close")) {
@@ -340,7 +347,7 @@ damage_ask(const struct damage_base *base, struct sim_machine *machine,
     }
     counts->tried++;
     counts->told += q.is_told ? 1 : 0;
-    counts->right += q.is_told || q.wanted != &base->state ? 0 : 1;
+    counts->right += q.is_told || q.wanted != base->states ? 0 : 1;
     return is_open;
 }
 

@@ -5,7 +5,8 @@
  *          changed and no file was cut or lost, an offset at or before the first changed one
  *   tail   the last commit is gone without an error. Allowed in one place only, by nature: damage
  *          in the frame of the last sync group of a log that was not closed cleanly looks like a
- *          write that a power cut tore. It has to be counted (tail_dropped_bytes).
+ *          write that a power cut tore. It has to be counted (tail_dropped_bytes). Who damages the
+ *          last two frames at once may lose both: nothing is left that could tell.
  *
  * Anything else fails the program.
  */
@@ -16,6 +17,7 @@
 
 #define DAMAGE_FILES_MAX 64u
 #define DAMAGE_FRAMES_MAX 64u
+#define DAMAGE_LOST_MAX 8u
 
 enum damage_fill {
     DAMAGE_FILL_TABLES, /* tables in some levels, eight commits in the log only */
@@ -32,9 +34,9 @@ struct damage_base {
     struct gy_heap heap;
     struct sim_knobs knobs;
     struct gy_sim_disk *disk; /* as it is found after the close or the power cut */
+    struct gy_sim_disk *older; /* ... as it was DAMAGE_LOST_MAX commits before */
     struct sim_run *run;
-    struct model_state state;    /* what it holds */
-    struct model_state previous; /* ... without the last commit */
+    struct model_state states[DAMAGE_LOST_MAX + 1]; /* [i]: what it holds but the last i commits */
     uint64_t store_id;
     bool is_clean;
     struct damage_file files[DAMAGE_FILES_MAX];
@@ -71,7 +73,7 @@ struct damage_done {
     bool is_in_place;     /* the file is there and as long as before */
     bool is_read_only;    /* how to open it */
     bool is_brief;        /* compare a scan and some point reads only */
-    bool may_lose_tail;   /* the exception */
+    uint32_t lost_max;    /* the exception: so many commits */
     bool is_tail_counted; /* ... and it has to be counted */
 };
 
