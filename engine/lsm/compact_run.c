@@ -64,6 +64,25 @@ make_cursor(struct gy_heap *heap, struct gy_version *version, const struct gy_co
     return gy_merge_cursor_make(heap, children, count, ret_cursor);
 }
 
+/* J6: what manifest and footers say of the inputs. */
+static GY_SUSPENDS gyre_status
+await_expectations(const struct gy_compact_job *job, struct gy_job_run *run)
+{
+    for (uint32_t side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < job->input_count[side]; i++) {
+            struct gy_footer footer;
+            const gyre_status status = gy_table_await_footer(job->inputs[side][i], &footer);
+
+            if (status != GYRE_OK) {
+                return status;
+            }
+            run->entries_expected += job->inputs[side][i]->meta.entry_count;
+            run->hash_expected += footer.content_hash;
+        }
+    }
+    return GYRE_OK;
+}
+
 GY_SUSPENDS gyre_status
 gy_compact_await_run(const struct gy_job_context *context, struct gy_version *version,
                      const struct gy_compact_job *job, const uint64_t *snapshots,
@@ -80,10 +99,9 @@ gy_compact_await_run(const struct gy_job_context *context, struct gy_version *ve
     gyre_status status;
 
     gy_assert(!job->is_trivial_move);
-    for (uint32_t side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < job->input_count[side]; i++) {
-            run.entries_expected += job->inputs[side][i]->meta.entry_count;
-        }
+    status = await_expectations(job, &run);
+    if (status != GYRE_OK) {
+        return status;
     }
     gy_job_levels_init(&run.levels, version, job);
     status = make_cursor(&context->loop->heap, version, job, &cursor);

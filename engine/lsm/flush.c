@@ -21,7 +21,8 @@ gy_flush_await_run(const struct gy_job_context *context, struct gy_memtable *mem
                               * is one more place to look. */
         .output_size_max = context->table_size + context->table_size / 2,
         .size_expected = gy_memtable_used(memtable),
-        .entries_expected = gy_memtable_count(memtable)};
+        .entries_expected = gy_memtable_count(memtable),
+        .hash_expected = gy_memtable_content_hash(memtable)};
     struct gy_cursor *cursor = NULL;
     gyre_status status;
 

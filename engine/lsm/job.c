@@ -2,6 +2,7 @@
  * into tables that end between user keys (J3, J8), and the count that proves that none was lost
  * (J6).
  */
+#include "engine/codec/footer.h"
 #include "engine/disk/names.h"
 #include "engine/lsm/job_run.h"
 
@@ -249,6 +250,7 @@ await_entry(struct gy_job_run *run, const struct gy_entry *entry)
     gyre_status status = GYRE_OK;
 
     run->result->entries_in++;
+    run->hash_in += gy_entry_hash(entry);
     if (kind != GY_KIND_PUT && kind != GY_KIND_DELETE) {
         return gy_fail(sched_of(run->context), GYRE_UNSUPPORTED,
                        "an entry of kind %d: a newer version wrote it", (int)kind);
@@ -348,6 +350,11 @@ check_counts(const struct gy_job_run *run)
                        (unsigned long long)result->entries_in,
                        (unsigned long long)run->entries_expected, (unsigned long long)entries_out,
                        (unsigned long long)result->entries_dropped);
+    }
+    if (run->hash_in != run->hash_expected) {
+        return gy_fail(sched_of(run->context), GYRE_CORRUPT,
+                       "a job read other entries than were written to its inputs: is the memory of "
+                       "this machine sound? Close and reopen the store");
     }
     return GYRE_OK;
 }

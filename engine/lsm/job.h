@@ -12,7 +12,9 @@
  *   J5  Any child's failure fails the job; its outputs are removed (output_count is 0); the
  *       inputs are untouched.
  *   J6  entries in = what the inputs' manifest entries (the memtable) say = entries out +
- *       entries dropped, checked at the end: else CORRUPT.
+ *       entries dropped, and the sum of their hashes is that of the inputs' footers (the
+ *       memtable's), checked at the end: else CORRUPT. So what changed in the memtable or in a
+ *       cached block never becomes a valid table.
  *   J7  It yields (gy_await_turn) at least after each block and each 4 entries; and it spends
  *       bytes at the pacer.
  *   J8  An output ends at table_size, or earlier where it would lie across much of the level

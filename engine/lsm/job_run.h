@@ -55,6 +55,7 @@ struct gy_job_run {
     uint64_t output_size_max;
     uint64_t size_expected;      /* of all outputs */
     uint64_t entries_expected;   /* J6 */
+    uint64_t hash_expected;      /* J6: sum of gy_entry_hash over them */
     struct gy_table_writer *writer; /* NULL: no output has begun */
     uint8_t *key;                /* GY_KEY_SIZE_MAX bytes: the user key of the last entry */
     uint32_t key_size;
@@ -62,10 +63,11 @@ struct gy_job_run {
     uint32_t stripe;             /* of the last entry */
     bool is_alone_known;         /* is_alone holds for the last key */
     bool is_alone;
+    uint64_t hash_in;            /* of the entries so far */
     uint64_t unpaid_bytes;       /* worked on, not yet spent at the pacer */
 };
 
-/* The fields from `context` to `entries_expected` are set, the rest zero. Runs the cursor from
+/* The fields from `context` to `hash_expected` are set, the rest zero. Runs the cursor from
  * its first entry to its end and closes neither. On failure the outputs are removed (J5). */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_job_await_run(struct gy_job_run *run,
                                                         struct gy_cursor *cursor);

@@ -1,6 +1,7 @@
 /* memtable.c - a tree of entries, the region that they lie in, and a count of who holds it. */
 #include "engine/mem/memtable.h"
 
+#include "engine/codec/footer.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 
@@ -16,6 +17,7 @@ struct gy_memtable {
     uint64_t count;
     uint64_t sequence_first;
     uint64_t sequence_last;
+    uint64_t content_hash;
     uint32_t references;
     bool frozen;
 };
@@ -93,6 +95,9 @@ gy_memtable_add(struct gy_memtable *memtable, struct gyre_slice key, uint64_t ta
     gy_assert(node != NULL);      /* M5: it was reserved */
     gy_memtree_add(&memtable->tree, node, key, tag, value);
     note_sequence(memtable, gy_tag_sequence(tag));
+    /* of what the caller has, not of what was stored */
+    memtable->content_hash +=
+        gy_entry_hash(&(struct gy_entry){.key = key, .tag = tag, .value = value});
     memtable->used += size;
     memtable->count++;
 }
@@ -150,6 +155,12 @@ uint64_t
 gy_memtable_count(const struct gy_memtable *memtable)
 {
     return memtable->count;
+}
+
+uint64_t
+gy_memtable_content_hash(const struct gy_memtable *memtable)
+{
+    return memtable->content_hash;
 }
 
 uint64_t

@@ -44,6 +44,8 @@ bool gy_memtable_is_frozen(const struct gy_memtable *memtable);
 uint64_t gy_memtable_bytes(const struct gy_memtable *memtable); /* of its region, allocated */
 uint64_t gy_memtable_used(const struct gy_memtable *memtable);  /* handed out to entries */
 uint64_t gy_memtable_count(const struct gy_memtable *memtable);
+/* Sum of gy_entry_hash over what was added: a flush sees whether memory has kept it. */
+uint64_t gy_memtable_content_hash(const struct gy_memtable *memtable);
 uint64_t gy_memtable_sequence_first(const struct gy_memtable *memtable); /* 0 when empty */
 uint64_t gy_memtable_sequence_last(const struct gy_memtable *memtable);
 
