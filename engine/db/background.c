@@ -166,7 +166,8 @@ await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_j
     install.edit_count = outputs.count + 2;
     install.change.added = outputs.tables;
     install.change.added_count = outputs.count;
-    if (!GY_MUTANT(table_name_not_synced)) {
+    status = gy_outputs_await_check(db, &outputs);
+    if (status == GYRE_OK && !GY_MUTANT(table_name_not_synced)) {
         status = gy_dir_await_sync(&db->loop->io, &db->dir);
     }
     if (status == GYRE_OK) {

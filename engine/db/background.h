@@ -18,6 +18,10 @@ struct gy_outputs {
 GYRE_NODISCARD gyre_status gy_outputs_make(gyre_db *db, const struct gy_job_result *result,
                                            uint32_t extra, struct gy_outputs *ret_outputs);
 void gy_outputs_fini(gyre_db *db, struct gy_outputs *outputs);
+/* A paranoid store reads every new table back before it is installed: what the device has is what
+ * was meant. (install.c) */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_outputs_await_check(gyre_db *db,
+                                                              const struct gy_outputs *outputs);
 /* Numbers and sequences used up so far. (install.c) */
 void gy_edit_counters(gyre_db *db, struct gy_edit *edit);
 

@@ -66,6 +66,9 @@ await_compact_install(gyre_db *db, struct gy_compact_job *job, const struct gy_j
                                                 .removed = removed,
                                                 .removed_count = removed_count};
     if (outputs.count > 0) {
+        status = gy_outputs_await_check(db, &outputs);
+    }
+    if (status == GYRE_OK && outputs.count > 0) {
         status = gy_dir_await_sync(&db->loop->io, &db->dir);
     }
     if (status == GYRE_OK) {

@@ -207,6 +207,35 @@ gy_outputs_make(gyre_db *db, const struct gy_job_result *result, uint32_t extra,
     return GYRE_OK;
 }
 
+static void
+note_first_damage(void *arg, const struct gyre_error *error)
+{
+    struct gyre_error *first = arg;
+
+    if (first->status == GYRE_OK) {
+        *first = *error;
+    }
+}
+
+GY_SUSPENDS gyre_status
+gy_outputs_await_check(gyre_db *db, const struct gy_outputs *outputs)
+{
+    for (uint32_t i = 0; db->options.paranoid && i < outputs->count; i++) {
+        struct gyre_error first = {.status = GYRE_OK};
+        struct gy_table_check check = {.damage = note_first_damage, .arg = &first};
+        const gyre_status status = gy_table_await_check(outputs->tables[i], &check);
+
+        if (status != GYRE_OK) {
+            return status;
+        }
+        if (check.damage_count > 0) {
+            *gy_sched_error(&db->loop->io.sched) = first;
+            return first.status;
+        }
+    }
+    return GYRE_OK;
+}
+
 void
 gy_edit_counters(gyre_db *db, struct gy_edit *edit)
 {

@@ -351,6 +351,7 @@ await_open_all(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *lis
     if (status == GYRE_OK) {
         gy_table_set_init(&db->tables, &db->loop->io, &db->loop->arena, db->loop->cache, &db->dir,
                           db->options.open_files_max);
+        db->tables.verify_cached = db->options.paranoid;
         db->tables_ready = true;
         status = await_load(db, recovery, listing);
     }

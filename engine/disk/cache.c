@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/codec/checksum.h"
 #include "engine/disk/cache_frame.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -110,6 +111,12 @@ gy_cache_unpin(struct gy_cache *cache, struct gy_block_pin *pin)
     *pin = (struct gy_block_pin){0};
 }
 
+static uint64_t
+body_hash(const struct gy_cache_frame *frame)
+{
+    return gy_max_u64(gy_checksum(frame->data, frame->size, frame->offset), 1);
+}
+
 bool
 gy_cache_try(struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle handle,
              enum gy_block_kind kind, struct gy_block_pin *ret_pin)
@@ -120,6 +127,11 @@ gy_cache_try(struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle h
     frame = gy_frame_find(cache, cache_id, handle.offset);
 
     if (frame == NULL || frame->kind != kind) {
+        return false;
+    }
+    if (frame->hash != 0 && frame->hash != body_hash(frame)) { /* B7 */
+        cache->stats.expelled++;
+        gy_frame_expel(cache, frame);
         return false;
     }
     if (frame->counter < COUNTER_MAX) {
@@ -385,6 +397,7 @@ await_load(struct gy_cache *cache, struct gy_flight *flight, enum gy_io_class kl
     frame->offset = handle.offset;
     frame->size = trailer.raw_size;
     frame->kind = (uint8_t)trailer.kind;
+    frame->hash = flight->source.verify ? body_hash(frame) : 0;
     if (frame->state == GY_FRAME_HELD) {
         gy_frame_publish(cache, frame, flight->hint);
     }

@@ -23,6 +23,9 @@
  *   B6  The table of contents, frame headers and slabs come out of the capacity given at make;
  *       slabs are taken from the arena as they are needed. Nothing is allocated on a hit or on a
  *       miss that finds a frame.
+ *   B7  Blocks of a source that asks for it are hashed when they enter and again at every hit: one
+ *       that has changed in memory is never served; it leaves and is read again. (XXH3 of 4 KiB,
+ *       about 0.2 us a hit. Who holds a pin already is on his own.)
  */
 #ifndef GY_CACHE_H
 #define GY_CACHE_H
@@ -39,6 +42,7 @@ struct gy_cache_stats {
     uint64_t hits, misses, waits;
     uint64_t reads, read_bytes;
     uint64_t rereads; /* a checksum did not fit the first time */
+    uint64_t expelled; /* B7 */
     uint64_t evictions;
     uint64_t slab_moves; /* slabs taken from another frame size */
     uint64_t used_bytes, capacity_bytes, pinned_bytes;
@@ -57,6 +61,7 @@ struct gy_block_source {
     const struct gy_file *file;
     uint64_t file_id;
     uint64_t cache_id;
+    bool verify; /* B7 */
 };
 
 enum gy_cache_hint {

@@ -19,7 +19,7 @@
 #define GY_SLAB_FRAMES 16u
 #define GY_FRAME_PAGES_MAX 16u
 #define GY_FRAME_CLASSES 6u
-#define GY_FRAME_NONE 0u /* in links: index + 1 */
+#define GY_FRAME_LINK_END 0u /* in links: index + 1 */
 
 enum gy_frame_state { GY_FRAME_FREE, GY_FRAME_HELD, GY_FRAME_READY, GY_FRAME_HEAP };
 
@@ -36,7 +36,8 @@ struct gy_cache_frame {
     uint8_t counter;  /* B4 */
     bool drop;        /* leaves at its last unpin */
     bool scan;        /* in the ring of its class */
-    uint64_t pad_[2]; /* a line of the processor's cache for each header */
+    uint64_t hash;    /* of the body, where the source wants hits verified; 0 = not */
+    uint64_t pad_;    /* a line of the processor's cache for each header */
 };
 _Static_assert(sizeof(struct gy_cache_frame) == 64, "headers do not lie on two lines");
 
@@ -121,6 +122,8 @@ struct gy_cache_frame *gy_frame_take_heap(struct gy_cache *cache,
 /* HELD -> READY, in the table of contents. */
 void gy_frame_publish(struct gy_cache *cache, struct gy_cache_frame *frame,
                       enum gy_cache_hint hint);
+/* READY: nobody finds it any more; it goes at once, or when it is unpinned. */
+void gy_frame_expel(struct gy_cache *cache, struct gy_cache_frame *frame);
 /* HELD or READY and without pins, or HEAP: give its memory back. */
 void gy_frame_release(struct gy_cache *cache, struct gy_cache_frame *frame);
 /* Have the processor fetch the end of the block, where its restarts are, together with the frame's

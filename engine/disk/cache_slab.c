@@ -241,7 +241,7 @@ gy_frame_prefetch(const struct gy_cache *cache, uint64_t cache_id, struct gy_blo
     const struct gy_slab *slab;
     uint32_t place;
 
-    if (at == GY_FRAME_NONE) {
+    if (at == GY_FRAME_LINK_END) {
         return;
     }
     slab = &cache->slabs[(at - 1) / GY_SLAB_FRAMES];
@@ -257,7 +257,7 @@ gy_frame_find(const struct gy_cache *cache, uint64_t cache_id, uint64_t offset)
 {
     uint32_t at = cache->buckets[gy_cache_hash(cache_id, offset) & cache->bucket_mask];
 
-    while (at != GY_FRAME_NONE) {
+    while (at != GY_FRAME_LINK_END) {
         struct gy_cache_frame *frame = &cache->frames[at - 1];
 
         if (frame->offset == offset && frame->cache_id == cache_id) {
@@ -289,7 +289,7 @@ leave_table(struct gy_cache *cache, struct gy_cache_frame *frame)
 
     gy_assert(frame->state == GY_FRAME_READY);
     while (*link != self) {
-        gy_assert(*link != GY_FRAME_NONE);
+        gy_assert(*link != GY_FRAME_LINK_END);
         link = &cache->frames[*link - 1].hash_next;
     }
     *link = frame->hash_next;
@@ -479,6 +479,19 @@ gy_frame_publish(struct gy_cache *cache, struct gy_cache_frame *frame, enum gy_c
         ring->count++;
         frame->scan = true;
     }
+}
+
+void
+gy_frame_expel(struct gy_cache *cache, struct gy_cache_frame *frame)
+{
+    gy_assert(frame->state == GY_FRAME_READY);
+    if (frame->pins == 0) {
+        gy_frame_release(cache, frame);
+        return;
+    }
+    leave_table(cache, frame);
+    frame->scan = false;
+    frame->drop = true;
 }
 
 void

@@ -449,8 +449,10 @@ await_open_file(struct gy_table *table, struct gy_table_open *opened)
         return gy_table_fail(table, GYRE_CORRUPT, size,
                              "the file does not have the size that the manifest names");
     }
-    opened->source = (struct gy_block_source){
-        .file = &opened->file, .file_id = table->meta.file_id, .cache_id = table->cache_id};
+    opened->source = (struct gy_block_source){.file = &opened->file,
+                                              .file_id = table->meta.file_id,
+                                              .cache_id = table->cache_id,
+                                              .verify = table->set->verify_cached};
     return await_footer_and_top(table, opened);
 }
 

@@ -59,6 +59,7 @@ struct gy_table_set {
     struct gy_cache *cache;
     const struct gy_file *dir;
     uint32_t open_max;
+    bool verify_cached; /* blocks are checked each time they are found in the cache (B7) */
     uint32_t open_count;
     uint32_t table_count;   /* gy_table structs alive */
     uint64_t id;            /* high bits of the cache ids */

@@ -56,8 +56,10 @@ struct gyre_options {
     /* 1 = no flush or compaction but by gyre_flush / gyre_compact_range and when memory or log
      * space is exhausted: for tests and bulk loads */
     uint32_t background_off;
-    uint32_t paranoid;            /* 1 = read back and check every new table before it is installed
-                                     (order, count, hash are checked while writing in any case) */
+    uint32_t paranoid;            /* 1 = read back and check every new table before it is installed,
+                                     check a cached block each time it is used (order, count and
+                                     hash of what is flushed or compacted are checked in any
+                                     case) */
     /* Append here. Zero must mean "as before". */
 };
 #define GYRE_BLOOM_NONE UINT32_MAX
