@@ -49,6 +49,13 @@ if(TARGET test_bench_histogram)
     target_link_libraries(test_bench_histogram PRIVATE m)
 endif()
 
+# The other side of the differential test; without it the test says that it is skipped.
+find_library(GYRE_LEVELDB leveldb)
+mark_as_advanced(GYRE_LEVELDB)
+if(TARGET test_against_leveldb AND GYRE_LEVELDB)
+    target_link_libraries(test_against_leveldb PRIVATE ${GYRE_LEVELDB})
+endif()
+
 # Programs that are killed, and the scripts that kill them, which get the folder of the programs.
 file(GLOB crash_sources CONFIGURE_DEPENDS tests/crash/*.c)
 foreach(source ${crash_sources})
