@@ -1,0 +1,339 @@
+/* sim_pairs.c - metamorphic pairs: one stream of operations, run twice under options that have
+ * nothing in common, gives the same answer to every operation and the same content in the end.
+ *
+ * What differs: block size, compression, filters, level ratio, sizes and counts of memtables,
+ * tables and logs, durability (with and without a log), paranoid, the order in which ready
+ * coroutines run, latencies and short transfers, where flushes and compactions happen, and at which
+ * of the stream's restart points the process ends (closed, or killed) and another one opens.
+ *
+ *   sim_pairs [--pairs N] [--seed S]     150 pairs from seed 1
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "io/base/bits.h"
+#include "tests/support/sim_store.h"
+
+#define OPS 160u
+#define SNAPSHOTS 3u
+#define SCAN_MAX 25u
+
+/* ---- One side ---- */
+
+struct side {
+    struct gy_heap heap;
+    struct sim_knobs knobs;
+    struct gy_sim_disk *disk;
+    struct sim_machine machine;
+    gyre_db *db;
+    struct gy_rng rng; /* what this side does of its own accord */
+    gyre_snapshot *snapshots[SNAPSHOTS];
+    uint64_t answers[OPS];
+    struct model_state content;
+    uint32_t restarts;
+    uint32_t kills;
+};
+
+static void
+draw_options(struct side *side)
+{
+    struct gyre_options *o = &side->knobs.options;
+
+    o->block_size = 4096u << gy_rng_below(&side->rng, 3);
+    o->table_size = (64u << gy_rng_below(&side->rng, 3)) * GY_KIB;
+}
+
+static void
+open_side(struct side *side)
+{
+    gyre_status status;
+
+    sim_machine_start(&side->machine, side->disk, NULL, &side->knobs, gy_rng_next(&side->rng));
+    status = sim_open(&side->machine, &side->knobs, GYRE_OPEN_CREATE, &side->db);
+    if (status != GYRE_OK) {
+        sim_fail_status(side->machine.loop, status, "open");
+    }
+}
+
+static void
+must_ok(struct side *side, gyre_status status, const char *what)
+{
+    if (status != GYRE_OK) {
+        sim_fail_status(side->machine.loop, status, what);
+    }
+}
+
+/* The process ends here: closed, or, where there is a log, killed with everything answered. */
+static void
+restart(struct side *side)
+{
+    const bool is_kill =
+        side->knobs.options.durability != GYRE_NOWAL && gy_rng_below(&side->rng, 2) == 0;
+    struct gy_sim_disk *left =
+        is_kill ? gy_sim_disk_crash(side->disk, &side->rng, GY_SIM_CRASH_KILL) : NULL;
+
+    must_ok(side, gyre_close(side->db), "close");
+    sim_machine_stop(&side->machine);
+    if (is_kill) {
+        gy_sim_disk_free(side->disk);
+        side->disk = left;
+        side->kills++;
+    }
+    sim_knobs_redraw(&side->knobs, gy_rng_next(&side->rng));
+    draw_options(side);
+    open_side(side);
+    side->restarts++;
+}
+
+/* ---- The stream ---- */
+
+static uint64_t
+mix(uint64_t hash, uint64_t value)
+{
+    return gy_mix64(hash + value * 0x9e3779b97f4a7c15ull);
+}
+
+static void
+do_write(struct side *side, struct gy_rng *stream, uint64_t id)
+{
+    const uint64_t count = gy_rng_below(stream, 4) == 0 ? 2 + gy_rng_below(stream, 10) : 1;
+    const bool buffered = gy_rng_below(&side->rng, 2) == 0;
+    struct gyre_write_options options = {.struct_size = sizeof(options)};
+    gyre_batch *batch = gyre_batch_make();
+    uint8_t *value = malloc(MODEL_VALUE_MAX);
+
+    sim_check(batch != NULL && value != NULL);
+    if (side->knobs.options.durability != GYRE_NOWAL) {
+        options.durability = buffered ? GYRE_BUFFERED : GYRE_DURABLE;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+        const uint32_t size = (uint32_t)gy_rng_below(stream, 8) * 600;
+
+        if (gy_rng_below(stream, 4) == 0) {
+            must_ok(side, gyre_batch_delete(batch, key), "batch");
+        } else {
+            model_value_fill(id * 100 + i, size, value);
+            must_ok(side, gyre_batch_put(batch, key, gyre_slice(value, size)), "batch");
+        }
+    }
+    must_ok(side, gyre_write(side->db, &options, batch), "write");
+    gyre_batch_free(batch);
+    free(value);
+}
+
+static uint64_t
+do_get(struct side *side, struct gy_rng *stream)
+{
+    const gyre_snapshot *snapshot = side->snapshots[gy_rng_below(stream, SNAPSHOTS)];
+    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+    struct gyre_value value;
+    uint64_t answer = 0;
+    const gyre_status status =
+        gyre_get(side->db, GYRE_READ_OPTIONS(.snapshot = snapshot), key, &value);
+
+    if (status == GYRE_OK) {
+        answer = model_digest(gyre_slice(value.data, value.size));
+        gyre_value_release(&value);
+    } else if (status != GYRE_NOT_FOUND) {
+        must_ok(side, status, "get");
+    }
+    return answer;
+}
+
+static gyre_status
+place(gyre_iterator *it, struct gy_rng *stream)
+{
+    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+
+    switch (gy_rng_below(stream, 6)) {
+    case 0:
+        return gyre_iterator_first(it);
+    case 1:
+        return gyre_iterator_last(it);
+    case 2:
+    case 3:
+        return gyre_iterator_seek_for_prev(it, key);
+    default:
+        return gyre_iterator_seek(it, key);
+    }
+}
+
+/* From some place some steps, turning now and then. */
+static uint64_t
+do_scan(struct side *side, struct gy_rng *stream)
+{
+    const gyre_snapshot *snapshot = side->snapshots[gy_rng_below(stream, SNAPSHOTS)];
+    uint64_t steps = gy_rng_below(stream, SCAN_MAX);
+    uint64_t turns = gy_rng_next(stream);
+    uint64_t answer = 0;
+    gyre_iterator *it = NULL;
+    gyre_status status;
+
+    must_ok(side, gyre_iterator_open(side->db, GYRE_ITERATOR_OPTIONS(.snapshot = snapshot), &it),
+            "iterator");
+    status = place(it, stream);
+    for (; status == GYRE_OK; steps--) {
+        answer = mix(answer, model_key_find(gyre_iterator_key(it)));
+        answer = mix(answer, model_digest(gyre_iterator_value(it)));
+        if (steps == 0) {
+            break;
+        }
+        turns = turns >> 1 | turns << 63;
+        status = (turns & 3) == 0 ? gyre_iterator_prev(it) : gyre_iterator_next(it);
+    }
+    if (status != GYRE_NOT_FOUND) {
+        must_ok(side, status, "scan");
+    }
+    gyre_iterator_close(it);
+    return mix(answer, (uint64_t)status);
+}
+
+static void
+release_all(struct side *side)
+{
+    for (uint32_t i = 0; i < SNAPSHOTS; i++) {
+        gyre_snapshot_release(side->snapshots[i]);
+        side->snapshots[i] = NULL;
+    }
+}
+
+/* What no answer may depend on. */
+static void
+meddle(struct side *side)
+{
+    switch (gy_rng_below(&side->rng, 40)) {
+    case 0:
+        must_ok(side, gyre_flush(side->db), "flush");
+        break;
+    case 1:
+        must_ok(side, gyre_compact_range(side->db, model_key(10), model_key(120), NULL, NULL),
+                "compact_range");
+        break;
+    case 2:
+        (void)gyre_sleep(side->machine.loop, gy_rng_below(&side->rng, 50) * GY_NS_PER_MS);
+        break;
+    default:
+        break;
+    }
+}
+
+static uint64_t
+do_one(struct side *side, struct gy_rng *stream, uint64_t id)
+{
+    const uint64_t kind = gy_rng_below(stream, 100);
+
+    if (kind < 50) {
+        do_write(side, stream, id);
+        return 0;
+    }
+    if (kind < 72) {
+        return do_get(side, stream);
+    }
+    if (kind < 90) {
+        return do_scan(side, stream);
+    }
+    if (kind < 96) {
+        gyre_snapshot **snapshot = &side->snapshots[gy_rng_below(stream, SNAPSHOTS)];
+
+        gyre_snapshot_release(*snapshot);
+        must_ok(side, gyre_snapshot_open(side->db, snapshot), "snapshot");
+        return 0;
+    }
+    release_all(side);
+    if (gy_rng_below(&side->rng, 2) == 0) {
+        restart(side);
+    }
+    return 0;
+}
+
+static void
+run_side(struct side *side, uint64_t stream_seed, uint64_t seed, const char *name)
+{
+    struct gy_rng stream;
+
+    memset(side, 0, sizeof(*side));
+    gy_heap_init(&side->heap, UINT64_MAX);
+    gy_rng_init(&side->rng, seed);
+    gy_rng_init(&stream, stream_seed);
+    sim_knobs_draw(&side->knobs, gy_rng_next(&side->rng));
+    draw_options(side);
+    side->disk = gy_sim_disk_make(&side->knobs.disk, &side->heap);
+    open_side(side);
+    for (uint32_t i = 0; i < OPS; i++) {
+        sim_set_place(1, "%s side, operation %u", name, i);
+        side->answers[i] = do_one(side, &stream, i + 1);
+        meddle(side);
+    }
+    release_all(side);
+    must_ok(side, sim_scan(side->db, NULL, &side->content), "scan");
+    must_ok(side, sim_compare(side->db, NULL, &side->content), "compare");
+    must_ok(side, gyre_close(side->db), "close");
+    sim_machine_stop(&side->machine);
+    gy_sim_disk_free(side->disk);
+    sim_check(side->heap.used == 0);
+}
+
+static void
+compare_sides(const struct side *a, const struct side *b)
+{
+    for (uint32_t i = 0; i < OPS; i++) {
+        if (a->answers[i] != b->answers[i]) {
+            sim_fail("operation %u is answered in two ways", i);
+        }
+    }
+    if (memcmp(&a->content, &b->content, sizeof(a->content)) != 0) {
+        sim_fail("the contents differ in the end");
+    }
+}
+
+static double
+now_s(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int
+main(int argc, char **argv)
+{
+    const double start = now_s();
+    struct side *sides = calloc(2, sizeof(*sides));
+    uint64_t pairs = 150;
+    uint64_t seed = 1;
+    uint64_t restarts = 0;
+    uint64_t kills = 0;
+    double seconds;
+
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 < argc && strcmp(argv[i], "--pairs") == 0) {
+            pairs = strtoull(argv[i + 1], NULL, 10);
+        } else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
+            seed = strtoull(argv[i + 1], NULL, 10);
+        } else {
+            (void)fprintf(stderr, "usage: sim_pairs [--pairs N] [--seed S]\n");
+            return 2;
+        }
+    }
+    sim_check(sides != NULL);
+    sim_set_program("sim_pairs");
+    for (uint64_t i = 0; i < pairs; i++) {
+        sim_set_place(0, "sim_pairs --pairs 1 --seed %llu", (unsigned long long)(seed + i));
+        run_side(&sides[0], seed + i, gy_mix64(2 * (seed + i)), "first");
+        run_side(&sides[1], seed + i, gy_mix64(2 * (seed + i) + 1), "second");
+        compare_sides(&sides[0], &sides[1]);
+        restarts += sides[0].restarts + sides[1].restarts;
+        kills += sides[0].kills + sides[1].kills;
+    }
+    seconds = now_s() - start;
+    (void)printf("%llu pairs of %u operations, %llu restarts (%llu kills): 0 differences; %.0f "
+                 "pairs a minute\n",
+                 (unsigned long long)pairs, OPS, (unsigned long long)restarts,
+                 (unsigned long long)kills, (double)pairs * 60 / seconds);
+    sim_check(restarts > 0 && kills > 0);
+    free(sides);
+    return 0;
+}
