@@ -40,8 +40,8 @@ gy_block_check(const uint8_t *bytes, uint32_t size_with_trailer, uint64_t file_i
     }
     stored_size = size_with_trailer - GY_BLOCK_TRAILER_SIZE;
     trailer = bytes + stored_size;
-    if (gy_get_u64(trailer + 8) !=
-        gy_checksum(bytes, (size_t)stored_size + 8, gy_block_seed(file_id, offset))) {
+    if (!gy_checksum_fits(gy_get_u64(trailer + 8), gy_checksum(bytes, (size_t)stored_size + 8,
+                                                               gy_block_seed(file_id, offset)))) {
         return GYRE_CORRUPT;
     }
     if (trailer[0] > GY_BLOCK_ZSTD || trailer[1] > GY_BLOCK_TOP_INDEX) {

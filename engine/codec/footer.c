@@ -93,7 +93,7 @@ gy_footer_decode(const uint8_t source[GY_FOOTER_SIZE], uint64_t file_size,
     struct gy_footer footer;
 
     if (gy_get_u32(source + 8) != GY_FOOTER_MAGIC ||
-        gy_get_u64(source) != gy_checksum(source + 8, GY_FOOTER_SIZE - 8, 0)) {
+        !gy_checksum_fits(gy_get_u64(source), gy_checksum(source + 8, GY_FOOTER_SIZE - 8, 0))) {
         return GYRE_CORRUPT;
     }
 #define X(width, offset, member) footer.member = gy_get_##width(source + (offset));

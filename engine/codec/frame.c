@@ -90,7 +90,7 @@ gy_frame_open(const uint8_t *bytes, size_t size, const struct gy_frame_place *pl
     }
     frame.payload_size = gy_get_u32(bytes + 12);
     if (frame.payload_size > size - GY_FRAME_HEADER_SIZE ||
-        gy_get_u64(bytes) != checksum_of(bytes, frame.payload_size, place)) {
+        !gy_checksum_fits(gy_get_u64(bytes), checksum_of(bytes, frame.payload_size, place))) {
         return GY_FRAME_NONE;
     }
     frame.kind = (enum gy_frame_kind)bytes[16];

@@ -25,8 +25,9 @@ _Static_assert(sizeof(struct block) == 16, "the header keeps the alignment of ma
 
 /* Each attempt counts, so that a test can walk fail_at through all of them. */
 static bool
-is_refused(struct gy_heap *heap)
+is_refused(struct gy_heap *heap, size_t size)
 {
+    heap->largest = gy_max_u64(heap->largest, size);
     heap->allocation_count++;
     return heap->allocation_count == heap->fail_at;
 }
@@ -76,7 +77,7 @@ allocate(struct gy_heap *heap, size_t size, enum gy_mem_tag tag, bool is_zeroed)
     struct block *block;
     size_t total;
 
-    if (is_refused(heap) || size > SIZE_MAX - sizeof(*block)) {
+    if (is_refused(heap, size) || size > SIZE_MAX - sizeof(*block)) {
         return NULL;
     }
     total = size + sizeof(*block);
@@ -116,7 +117,7 @@ gy_heap_realloc(struct gy_heap *heap, void *memory, size_t size, enum gy_mem_tag
     }
     block = block_of(memory);
     gy_assert(block->tag == (uint32_t)tag);
-    if (is_refused(heap) || size > SIZE_MAX - sizeof(*block)) {
+    if (is_refused(heap, size) || size > SIZE_MAX - sizeof(*block)) {
         return NULL;
     }
     size_before = block->size;
@@ -157,7 +158,7 @@ map(struct gy_heap *heap, size_t size, enum gy_mem_tag tag, enum gy_pages_kind k
     void *base;
 
     gy_assert(size > 0 && gy_is_aligned(size, GY_PAGE));
-    if (is_refused(heap) || !gy_heap_charge(heap, size, tag)) {
+    if (is_refused(heap, size) || !gy_heap_charge(heap, size, tag)) {
         return NULL;
     }
     base = gy_pages_map(heap->pages, size, kind);
@@ -214,7 +215,7 @@ gy_heap_unmap_stack(struct gy_heap *heap, void *base, size_t size, enum gy_mem_t
 void *
 gy_heap_reserve(struct gy_heap *heap, size_t size)
 {
-    return is_refused(heap) ? NULL : gy_pages_map(heap->pages, size, GY_PAGES_RANGE);
+    return is_refused(heap, 0) ? NULL : gy_pages_map(heap->pages, size, GY_PAGES_RANGE);
 }
 
 void

@@ -32,6 +32,7 @@ struct gy_heap {
     uint64_t peak;
     uint64_t used_by_tag[GY_MEM_TAG_COUNT];
     uint64_t allocation_count;            /* since open: tests prove hot paths leave it alone */
+    uint64_t largest;                     /* bytes of the largest one asked for, refused or not */
     uint64_t fail_at;                     /* fail the allocation with this ordinal; 0 = never */
     struct gy_pages *pages;               /* H4 */
 };

@@ -56,6 +56,7 @@ heap_refuses_without_change_at_the_limit(void **state)
     assert_false(gy_heap_charge(&heap, 1000, GY_MEM_CALL));
     assert_false(gy_heap_charge(&heap, UINT64_MAX, GY_MEM_CALL));
     assert_true(heap.used == before.used && heap.peak == before.peak);
+    assert_true(before.largest == 1000 && heap.largest == SIZE_MAX); /* what was asked for */
     assert_memory_equal(heap.used_by_tag, before.used_by_tag, sizeof(heap.used_by_tag));
     for (unsigned i = 0; i < 1000; i++) {
         assert_int_equal(((uint8_t *)blocks[0])[i], 0);
