@@ -27,7 +27,7 @@
 #define GY_LEVEL_COUNT 7u
 #define GY_KEYSPACE_DEFAULT 0u
 #define GY_COMPARATOR_NAME "gyre.bytewise"
-#define GY_FILE_NUMBER_MAX (1ull << 48)
+#define GY_FILE_NUMBER_MAX ((1ull << 48) - 1)
 #define GY_WAL_SLOT_MAX 256u                   /* log slots of a store */
 
 #endif

@@ -22,6 +22,11 @@
  * again */
 #define NUMBERS_AHEAD 16u
 
+/* No store has ever used up so many. What claims to, by a file name or the manifest, was made up or
+ * is damage; a store that goes on from there would run out of numbers. */
+#define FILE_NUMBER_CREDIBLE (GY_FILE_NUMBER_MAX / 2)
+#define SEQUENCE_CREDIBLE (GY_SEQUENCE_MAX / 2)
+
 struct open_call {
     gyre_loop *loop;
     const char *path;
@@ -79,7 +84,8 @@ await_sync_parent(gyre_db *db)
 static GY_SUSPENDS gyre_status
 await_lock(gyre_db *db)
 {
-    const uint32_t flags = GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
+    const uint32_t flags =
+        GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
     gyre_status status =
         gy_file_await_open(&db->loop->io, &db->dir, GY_NAME_LOCK, flags, GY_IO_META, &db->lock);
 
@@ -140,6 +146,48 @@ await_create(gyre_db *db, struct gy_recovery *recovery)
     return await_sync_parent(db);
 }
 
+static gyre_status
+check_numbers(gyre_db *db)
+{
+    if (db->next_file_number > FILE_NUMBER_CREDIBLE) {
+        return gy_loop_fail(db->loop, GYRE_CORRUPT,
+                            "file number %llu, in a file's name or the manifest, is more than any "
+                            "store uses; remove a file of that name or run 'gyre salvage'",
+                            (unsigned long long)db->next_file_number - 1);
+    }
+    if (db->sequence > SEQUENCE_CREDIBLE) {
+        return gy_loop_fail(db->loop, GYRE_CORRUPT,
+                            "commit %llu, in a log or the manifest, is more than any store makes; "
+                            "run 'gyre salvage'",
+                            (unsigned long long)db->sequence);
+    }
+    return GYRE_OK;
+}
+
+/* Commits above flushed_sequence are in the logs or still to come: none may be in a table. */
+static gyre_status
+check_sequences(gyre_db *db)
+{
+    const struct gy_version *version = db->view->version;
+
+    for (uint32_t level = 0; level < GY_LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < version->levels[level].count; i++) {
+            const struct gy_table_meta *meta = &version->levels[level].tables[i]->meta;
+
+            if (meta->sequence_max > db->flushed_sequence) {
+                return gy_loop_fail(db->loop, GYRE_CORRUPT,
+                                    "the manifest says of table %llu that it has commits up to "
+                                    "%llu, but only those up to %llu are flushed; run 'gyre "
+                                    "salvage'",
+                                    (unsigned long long)meta->number,
+                                    (unsigned long long)meta->sequence_max,
+                                    (unsigned long long)db->flushed_sequence);
+            }
+        }
+    }
+    return GYRE_OK;
+}
+
 static GY_SUSPENDS gyre_status
 await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing)
 {
@@ -160,7 +208,10 @@ await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing
         db->next_file_number = gy_max_u64(db->next_file_number, recovery->number_max + 1);
     }
     db->counters.recovered_records = 0;
-    status = gy_listing_check_tables(db, listing);
+    status = check_sequences(db);
+    if (status == GYRE_OK) {
+        status = gy_listing_check_tables(db, listing);
+    }
     return status != GYRE_OK ? status : gy_recover_await_check_slots(db, recovery);
 }
 
@@ -307,10 +358,16 @@ await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_l
     status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
                          recovery->slot_exists, db->flushed_sequence + 1);
     if (status == GYRE_OK) {
+        status = check_numbers(db);
+    }
+    if (status == GYRE_OK) {
         status = await_own_manifest(db, recovery); /* before anything new is made */
     }
     if (status == GYRE_OK) {
         status = gy_recover_await_logs(db, recovery);
+    }
+    if (status == GYRE_OK) {
+        status = check_numbers(db);
     }
     if (status == GYRE_OK) {
         status = await_start_log(db, recovery);

@@ -223,7 +223,8 @@ gy_table_make(struct gy_table_set *set, const struct gy_table_meta *meta)
     struct gy_table *table;
     uint8_t *keys;
 
-    gy_assert(meta->number < 1ull << GY_TABLE_CACHE_ID_BITS);
+    _Static_assert(GY_FILE_NUMBER_MAX < 1ull << GY_TABLE_CACHE_ID_BITS, "numbers fit cache ids");
+    gy_assert(meta->number <= GY_FILE_NUMBER_MAX);
     if (!reserve_removed(set)) {
         return NULL;
     }

@@ -474,6 +474,33 @@ damage_is_corrupt_and_named(void **state)
     db_kit_check(kit, kit->db, &model, NULL);
 }
 
+/* Goal:   a file of our own naming whose number no store reaches is not taken for the last one that
+ *         was used (numbers would run out): it is refused and named, and the store works without.
+ */
+static void
+file_numbers_that_no_store_reaches_are_refused(void **state)
+{
+    static const char *const names[] = {"281474976710655.sst", "MANIFEST-281474976710655",
+                                        "281474976710600.sst", "140737488355330.sst"};
+    struct db_kit *kit = *state;
+    struct db_model model;
+    char command[900];
+
+    db_model_init(&model, KEYS);
+    db_kit_churn(kit, &model, 100);
+    db_kit_close(kit);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(command, sizeof(command), "touch %s/%s", kit->path, names[i]);
+        assert_int_equal(system(command), 0);
+        KIT_IS(kit, gyre_open(kit->loop, kit->path, &kit->options, &kit->db), GYRE_CORRUPT);
+        assert_non_null(strstr(gyre_last_error(kit->loop)->text, "remove a file of that name"));
+        kit->db = NULL;
+        db_kit_unlink(kit->path, names[i]);
+    }
+    db_kit_open(kit);
+    db_kit_check(kit, kit->db, &model, NULL);
+}
+
 /* Goal:   files that a crash may leave (a half-written table, a temporary CURRENT, an old manifest)
  *         are removed at open and do no harm. */
 static void
@@ -519,6 +546,7 @@ main(void)
         RECOVER_TEST(second_opener_is_busy),
         RECOVER_TEST(damage_is_corrupt_and_named),
         RECOVER_TEST(leftovers_of_a_crash_are_removed),
+        RECOVER_TEST(file_numbers_that_no_store_reaches_are_refused),
     };
     return cmocka_run_group_tests_name("db_recover", tests, NULL, NULL);
 }
