@@ -79,7 +79,7 @@ deliver(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
     uint32_t count = 0;
     gyre_status status = gy_operations_count(operations, &count);
 
-    if (status == GYRE_OK && count == 0) {
+    if (status == GYRE_OK && (count == 0 || count > GY_SEQUENCE_MAX - sequence_first + 1)) {
         status = GYRE_CORRUPT;
     }
     if (status != GYRE_OK) {
@@ -128,7 +128,9 @@ add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
         reader->part = part;
         reader->part_capacity = capacity;
     }
-    memcpy(reader->part + reader->part_size, payload.data, payload.size);
+    if (payload.size > 0) { /* there may be no memory yet */
+        memcpy(reader->part + reader->part_size, payload.data, payload.size);
+    }
     reader->part_size += payload.size;
     return GYRE_OK;
 }
