@@ -7,6 +7,8 @@
  *   G1  A block that is found was written at this place of this file: nothing is guessed.
  *   G2  Not found are blocks longer than GY_CHECK_WINDOW, and compressed ones behind a damaged
  *       block up to the next page on which one happens to begin.
+ *   G3  A file that was made to have trailers everywhere costs no more than CANDIDATES_MAX
+ *       checksums for each of its pages. (Values that hold tables have many trailers too.)
  */
 #include "engine/codec/coding.h"
 #include "engine/disk/table_check.h"
@@ -14,32 +16,39 @@
 #include "io/base/bits.h"
 #include "io/base/ban.h"
 
+#define CANDIDATES_MAX 1024u
+
 /* Can the 8 bytes before a checksum belong to a data block with `stored` bytes before them? */
 static inline bool
 fields_fit(const uint8_t *trailer, uint64_t stored)
 {
-    const uint32_t raw_size = gy_get_u32(trailer + 4);
+    const uint64_t fields = gy_get_u64(trailer); /* all at once: this runs for every byte */
+    const uint64_t raw_size = fields >> 32;
 
-    if (trailer[0] > GY_BLOCK_ZSTD || trailer[1] != GY_BLOCK_DATA || gy_get_u16(trailer + 2) != 0) {
-        return false;
-    }
-    return trailer[0] == GY_BLOCK_RAW ? raw_size == stored
-                                      : raw_size <= GY_BLOCK_SIZE_MAX && raw_size != 0;
+    return fields == stored << 32 ||
+           ((uint32_t)fields == GY_BLOCK_ZSTD && raw_size <= GY_BLOCK_SIZE_MAX && raw_size != 0);
 }
+_Static_assert(GY_BLOCK_RAW == 0 && GY_BLOCK_DATA == 0, "a raw data block's first four are zero");
 
 /* Length with trailer of the data block that begins at `bytes`, 0 when none does. */
 static uint32_t
 find_end(const struct gy_check_run *run, const uint8_t *bytes, uint64_t size, uint64_t offset,
          struct gy_block_trailer *ret_trailer)
 {
-    for (uint64_t stored = 1; stored + GY_BLOCK_TRAILER_SIZE <= size; stored++) {
+    uint32_t candidates = 0;
+
+    for (uint64_t stored = 1; stored + GY_BLOCK_TRAILER_SIZE <= size && candidates < CANDIDATES_MAX;
+         stored++) {
         const uint32_t length = (uint32_t)stored + GY_BLOCK_TRAILER_SIZE;
 
-        if (fields_fit(bytes + stored, stored) &&
-            gy_block_check(bytes, length, run->table->meta.file_id, offset, ret_trailer) ==
-                GYRE_OK) {
+        if (!fields_fit(bytes + stored, stored)) {
+            continue;
+        }
+        if (gy_block_check(bytes, length, run->table->meta.file_id, offset, ret_trailer) ==
+            GYRE_OK) {
             return length;
         }
+        candidates++;
     }
     return 0;
 }
