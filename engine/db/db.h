@@ -231,6 +231,7 @@ GYRE_NODISCARD gyre_status gy_options_resolve(gyre_loop *loop, const struct gyre
                                               struct gy_db_options *ret_options);
 /* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero
  * bytes. (options.c) */
+#define GY_STRUCT_SIZE_MAX 65536u /* more is no size: struct_size was not set */
 GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, const void *given,
                                            void *target, size_t target_size);
 

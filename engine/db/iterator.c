@@ -55,7 +55,7 @@ heap_of(struct gyre_iterator *it)
 static gyre_status
 bytes_set(struct gyre_iterator *it, struct bytes *bytes, struct gyre_slice source)
 {
-    if (source.size > bytes->capacity) {
+    if (source.size > bytes->capacity || bytes->data == NULL) { /* no bytes are a place too */
         const size_t capacity = source.size * 2 + 64;
         uint8_t *data = gy_heap_realloc(heap_of(it), bytes->data, capacity, GY_MEM_CALL);
 
@@ -522,9 +522,11 @@ static gyre_status
 check_options(gyre_db *db, const struct gyre_iterator_options *o)
 {
     if (o->lower.size > GYRE_KEY_SIZE_MAX || o->upper.size > GYRE_KEY_SIZE_MAX ||
-        o->prefix.size > GYRE_KEY_SIZE_MAX || (o->flags & ~GYRE_READ_NO_FILL) != 0) {
+        o->prefix.size > GYRE_KEY_SIZE_MAX || (o->flags & ~GYRE_READ_NO_FILL) != 0 ||
+        o->reserved_ != 0) {
         return gy_loop_fail(db->loop, GYRE_INVALID,
-                            "iterator options: a bound is too long, or a flag is unknown");
+                            "iterator options: a bound is too long, a flag is unknown, or "
+                            "reserved_ is not 0");
     }
     if (o->snapshot != NULL && o->snapshot->db != db) {
         return gy_loop_fail(db->loop, GYRE_INVALID, "the snapshot is of another store");

@@ -37,7 +37,7 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
     if (given != NULL) {
         const uint8_t *bytes = (const uint8_t *)given;
 
-        if (given->struct_size < sizeof(uint32_t)) {
+        if (given->struct_size < sizeof(uint32_t) || given->struct_size > GY_STRUCT_SIZE_MAX) {
             return open_failed(GYRE_INVALID, ret_error,
                                "struct_size of the loop options is not set");
         }

@@ -21,7 +21,7 @@ gy_options_copy(gyre_loop *loop, const char *what, const void *given, void *targ
     uint32_t struct_size;
 
     memcpy(&struct_size, given, sizeof(struct_size));
-    if (struct_size < sizeof(struct_size) || struct_size > 65536) {
+    if (struct_size < sizeof(struct_size) || struct_size > GY_STRUCT_SIZE_MAX) {
         return gy_loop_fail(loop, GYRE_INVALID, "struct_size of the %s is not set", what);
     }
     for (size_t i = target_size; i < struct_size; i++) {

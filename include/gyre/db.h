@@ -101,8 +101,8 @@ gyre_get(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice
          struct gyre_value *ret_value);
 GYRE_API void gyre_value_release(struct gyre_value *value);
 
-/* The same into the caller's memory: up to `capacity` bytes are copied, *ret_size is the whole size
- * (which may be more). */
+/* The same into the caller's memory: up to `capacity` bytes are copied (none when `buffer` is
+ * NULL), *ret_size is the whole size (which may be more). */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_get_copy(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice key,
               void *buffer, size_t capacity, size_t *ret_size);

@@ -95,7 +95,7 @@ struct gyre_iterator_options {
     struct gyre_slice upper;        /* first key that may not */
     struct gyre_slice prefix;       /* only keys that start with it; narrows lower and upper */
     uint32_t readahead_size;        /* bytes; 0 = adapts itself */
-    uint32_t reserved_;
+    uint32_t reserved_;             /* must be 0 */
 };
 #define GYRE_ITERATOR_OPTIONS(...)                                                        \
     (&(struct gyre_iterator_options){.struct_size = sizeof(struct gyre_iterator_options), \

@@ -223,6 +223,7 @@ db_checks_sized_structs(void **state)
         uint64_t unknown;
     } newer = {.options = kit->options};
     struct gyre_options old = {.struct_size = 8, .flags = 0};
+    gyre_loop *loop = NULL;
     gyre_db *db = NULL;
 
     db_kit_close(kit);
@@ -235,6 +236,11 @@ db_checks_sized_structs(void **state)
     KIT_IS(kit, gyre_open(kit->loop, kit->path, &newer.options, &db), GYRE_INVALID);
     old.struct_size = 0;
     KIT_IS(kit, gyre_open(kit->loop, kit->path, &old, &db), GYRE_INVALID);
+    old.struct_size = UINT32_MAX; /* nothing behind it is looked at */
+    KIT_IS(kit, gyre_open(kit->loop, kit->path, &old, &db), GYRE_INVALID);
+    assert_int_equal(
+        gyre_loop_open(&(struct gyre_loop_options){.struct_size = UINT32_MAX}, &loop, NULL),
+        GYRE_INVALID);
     KIT_IS(kit, gyre_open(kit->loop, kit->path, GYRE_OPTIONS(.memtable_size = 1), &db),
            GYRE_INVALID);
     KIT_IS(kit, gyre_open(kit->loop, "", NULL, &db), GYRE_INVALID);

@@ -276,6 +276,16 @@ iterator_keeps_unusual_bounds(void **state)
     KIT_IS(kit, gyre_iterator_first(it), GYRE_NOT_FOUND);
     KIT_IS(kit, gyre_iterator_last(it), GYRE_NOT_FOUND);
     gyre_iterator_close(it);
+    /* bounds without bytes: before all keys */
+    KIT_OK(kit, gyre_iterator_open(kit->db, GYRE_ITERATOR_OPTIONS(.lower = {"", 0}), &it));
+    KIT_OK(kit, gyre_iterator_first(it));
+    assert_int_equal(gyre_iterator_key(it).size, 1);
+    gyre_iterator_close(it);
+    KIT_OK(kit, gyre_iterator_open(kit->db, GYRE_ITERATOR_OPTIONS(.upper = {"", 0}), &it));
+    KIT_IS(kit, gyre_iterator_last(it), GYRE_NOT_FOUND);
+    gyre_iterator_close(it);
+    KIT_IS(kit, gyre_iterator_open(kit->db, GYRE_ITERATOR_OPTIONS(.reserved_ = 1), &it),
+           GYRE_INVALID);
 }
 
 /* Goal:   an iterator that is not moved keeps its key and value and pins no memtable and no
