@@ -45,6 +45,9 @@ open_hint(int32_t result)
     case EMFILE:
     case ENFILE:
         return "cannot open: too many open files; raise ulimit -n or lower open_files_max";
+    case EMLINK:
+        return "cannot open: it has a second name (a hard link), so writing to it would change "
+               "another file; copy the store";
     case EXDEV:
         return "cannot open: the name leads out of the store's directory";
     default:

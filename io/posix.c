@@ -1,13 +1,15 @@
-/* posix.c - clocks, randomness, boot identity and staging memory of the two real worlds. Files are
- * in posix_file.c. */
+/* posix.c - clocks, randomness, threads, boot identity and staging memory of the two real worlds.
+ * Files are in posix_file.c. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 
 #include "io/posix.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -118,6 +120,38 @@ gy_posix_boot_id(struct gy_world *world, uint64_t ret_id[2])
         ret_id[digit_count / 16] = ret_id[digit_count / 16] << 4 | digit;
         digit_count++;
     }
+}
+
+uint64_t
+gy_posix_count_threads(const char *prefix)
+{
+    _Alignas(struct dirent64) char buffer[1024];
+    const int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t count = 0;
+    ssize_t size;
+
+    if (fd < 0) {
+        return 0;
+    }
+    while ((size = getdents64(fd, buffer, sizeof(buffer))) > 0) {
+        for (ssize_t at = 0; at < size;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(const void *)(buffer + at);
+            char path[sizeof("/proc/self/task/") + NAME_MAX + sizeof("/comm")];
+            char name[32];
+
+            at += entry->d_reclen;
+            if (entry->d_name[0] == '.') { /* "..": the process itself has a name too */
+                continue;
+            }
+            (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+            if (gy_posix_read_text(path, name, sizeof(name)) > 0 &&
+                strncmp(name, prefix, strlen(prefix)) == 0) {
+                count++;
+            }
+        }
+    }
+    (void)close(fd);
+    return count;
 }
 
 /* ---- Staging memory ---- */

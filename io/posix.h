@@ -4,7 +4,8 @@
  *   P1  Every call returns a value >= 0 or a negative errno; EINTR never leaves this file.
  *   P2  A slot is taken before its file is opened, so that an open file always has a place.
  *   P3  Files of a store are opened below the directory's descriptor, never through a symbolic
- *       link, and are regular files (or directories when asked for).
+ *       link, and are regular files (or directories when asked for), of one name where a second
+ *       one would be a trap (GY_OPEN_SINGLE).
  * Knows nothing of rings and queues.
  */
 #ifndef GY_POSIX_H

@@ -257,7 +257,10 @@ check_kind(const struct stat *st, uint8_t open_flags)
     if (S_ISDIR(st->st_mode)) {
         return -EISDIR;
     }
-    return S_ISREG(st->st_mode) ? 0 : -EINVAL;
+    if (!S_ISREG(st->st_mode)) {
+        return -EINVAL;
+    }
+    return (open_flags & GY_OPEN_SINGLE) != 0 && st->st_nlink > 1 ? -EMLINK : 0;
 }
 
 int32_t
@@ -563,36 +566,4 @@ gy_posix_run(struct gy_posix *posix, struct gy_req *req)
         result = run_once(posix, req);
     } while (result == -EINTR);
     return result;
-}
-
-uint64_t
-gy_posix_count_threads(const char *prefix)
-{
-    _Alignas(struct dirent64) char buffer[1024];
-    const int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uint64_t count = 0;
-    ssize_t size;
-
-    if (fd < 0) {
-        return 0;
-    }
-    while ((size = getdents64(fd, buffer, sizeof(buffer))) > 0) {
-        for (ssize_t at = 0; at < size;) {
-            const struct dirent64 *entry = (const struct dirent64 *)(const void *)(buffer + at);
-            char path[sizeof("/proc/self/task/") + NAME_MAX + sizeof("/comm")];
-            char name[32];
-
-            at += entry->d_reclen;
-            if (entry->d_name[0] == '.') { /* "..": the process itself has a name too */
-                continue;
-            }
-            (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-            if (gy_posix_read_text(path, name, sizeof(name)) > 0 &&
-                strncmp(name, prefix, strlen(prefix)) == 0) {
-                count++;
-            }
-        }
-    }
-    (void)close(fd);
-    return count;
 }

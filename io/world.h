@@ -70,6 +70,8 @@ enum gy_io_class {
 #define GY_OPEN_WRITE 4u      /* else read-only */
 #define GY_OPEN_DIRECTORY 8u  /* the name is a directory */
 #define GY_OPEN_BUFFERED 16u  /* no O_DIRECT wanted (LOCK, foreign files) */
+/* -EMLINK when the file has another name: writing to it would write to a file of somebody else */
+#define GY_OPEN_SINGLE 32u
 
 #define GY_UNLINK_DIRECTORY 8u /* UNLINK: the name is a directory; -ENOTEMPTY unless it is empty */
 

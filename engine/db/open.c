@@ -85,7 +85,7 @@ static GY_SUSPENDS gyre_status
 await_lock(gyre_db *db)
 {
     const uint32_t flags =
-        GY_OPEN_BUFFERED | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
+        GY_OPEN_BUFFERED | GY_OPEN_SINGLE | (db->read_only ? 0 : GY_OPEN_CREATE | GY_OPEN_WRITE);
     gyre_status status =
         gy_file_await_open(&db->loop->io, &db->dir, GY_NAME_LOCK, flags, GY_IO_META, &db->lock);
 

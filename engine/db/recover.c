@@ -272,8 +272,9 @@ await_open_log(gyre_db *db, const struct gy_wal_log *log, struct gy_file *ret_fi
     gyre_status status;
 
     gy_name_log_slot(name, log->slot);
-    status = gy_file_await_open(&db->loop->io, &db->dir, name, db->read_only ? 0 : GY_OPEN_WRITE,
-                                GY_IO_META, ret_file);
+    status = gy_file_await_open(&db->loop->io, &db->dir, name,
+                                GY_OPEN_SINGLE | (db->read_only ? 0 : GY_OPEN_WRITE), GY_IO_META,
+                                ret_file);
     if (status == GYRE_OK && !db->read_only) {
         /* what is read is durable */
         status = gy_file_await_sync(&db->loop->io, ret_file, GY_IO_META);

@@ -134,7 +134,7 @@ await_set_current(struct gy_manifest *manifest, uint64_t number, uint64_t durabl
     gy_current_encode(page + GY_FRAME_HEADER_SIZE, &current);
     gy_frame_seal(page, &frame, &place);
     status = gy_file_await_open(loop, manifest->dir, GY_NAME_CURRENT_TMP,
-                                GY_OPEN_CREATE | GY_OPEN_WRITE, GY_IO_META, &file);
+                                GY_OPEN_CREATE | GY_OPEN_WRITE | GY_OPEN_SINGLE, GY_IO_META, &file);
     if (status == GYRE_OK) {
         status = gy_file_await_write(loop, &file, GY_IO_META, page, GY_PAGE, 0, 0);
     }
@@ -272,8 +272,8 @@ gy_manifest_await_adopt(struct gy_manifest *manifest, const struct gy_manifest_e
     gyre_status status;
 
     gy_name_manifest(name, end->number);
-    status =
-        gy_file_await_open(loop, manifest->dir, name, GY_OPEN_WRITE, GY_IO_META, &manifest->file);
+    status = gy_file_await_open(loop, manifest->dir, name, GY_OPEN_WRITE | GY_OPEN_SINGLE,
+                                GY_IO_META, &manifest->file);
     if (status == GYRE_OK) {
         status = gy_file_await_sync(loop, &manifest->file, GY_IO_META);
     }

@@ -20,7 +20,7 @@ gy_manifest_await_current(struct gy_loop *loop, const struct gy_file *dir,
     uint8_t *page;
     gyre_status status;
 
-    status = gy_file_await_open(loop, dir, GY_NAME_CURRENT, 0, GY_IO_META, &file);
+    status = gy_file_await_open(loop, dir, GY_NAME_CURRENT, GY_OPEN_SINGLE, GY_IO_META, &file);
     if (status != GYRE_OK) {
         return status;
     }
@@ -74,7 +74,8 @@ static GY_SUSPENDS gyre_status
 await_read_whole(struct load *load, const struct gy_file *dir, const char *name)
 {
     struct gy_loop *loop = load->loop;
-    gyre_status status = gy_file_await_open(loop, dir, name, 0, GY_IO_META, &load->file);
+    gyre_status status =
+        gy_file_await_open(loop, dir, name, GY_OPEN_SINGLE, GY_IO_META, &load->file);
 
     if (status == GYRE_NOT_FOUND) {
         return gy_fail_at(&loop->sched, GYRE_CORRUPT, name, GY_NO_OFFSET, 0,

@@ -122,8 +122,9 @@ await_make_slot(struct gy_wal *wal, uint32_t slot, bool *ret_written)
     *ret_written = false;
     gy_name_log_slot(name, slot);
     if (wal->slots[slot].slot == GY_SLOT_NONE) {
-        status = gy_file_await_open(loop, wal->config.dir, name, GY_OPEN_CREATE | GY_OPEN_WRITE,
-                                    GY_IO_META, &wal->slots[slot]);
+        status = gy_file_await_open(loop, wal->config.dir, name,
+                                    GY_OPEN_CREATE | GY_OPEN_WRITE | GY_OPEN_SINGLE, GY_IO_META,
+                                    &wal->slots[slot]);
     }
     if (status == GYRE_OK && wal->slot_exists[slot]) {
         status = await_check_mark(wal, slot, &ready);

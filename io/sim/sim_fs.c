@@ -243,6 +243,10 @@ open_name(struct gy_sim_disk *disk, const struct gy_sim_op *op)
     if (!is_dir && (op->flags & GY_OPEN_DIRECTORY) != 0) {
         return -ENOTDIR;
     }
+    if ((op->flags & GY_OPEN_SINGLE) != 0 &&
+        gy_sim_disk_inode(disk, (uint32_t)found)->link_count > 1) {
+        return -EMLINK;
+    }
     return (int32_t)found;
 }
 
