@@ -17,6 +17,7 @@ faults_begin(struct run *run, uint64_t bits)
     struct gy_heap *heap = &run->machine.loop->io.heap;
 
     run->is_tolerant = true;
+    run->had_faults = true;
     switch (run->plan.faults) {
     case PLAN_MEMORY:
         heap->fail_at = heap->allocation_count + 1 + bits % (1u << (3 + bits / 64 % 8));

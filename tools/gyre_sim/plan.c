@@ -48,7 +48,8 @@ one_in(struct gy_rng *rng, uint64_t of)
 void
 plan_redraw_options(struct plan *plan, uint64_t seed)
 {
-    static const uint32_t block_sizes[] = {4096, 4096, 4096, 8192, 16384, 65536};
+    static const uint32_t block_sizes[] = {4096, 4096, 4096,  4096,  4096, 4096,
+                                           8192, 8192, 12288, 16384, 4096, 65536};
     struct gyre_options *o = &plan->options;
     struct gy_rng rng;
 
@@ -57,7 +58,7 @@ plan_redraw_options(struct plan *plan, uint64_t seed)
     o->memtable_count_max = 2 + (uint32_t)gy_rng_below(&rng, 3);
     o->wal_total_max = o->wal_slot_size * (3 + gy_rng_below(&rng, 4));
     o->wal_linger_ms = 1 + (uint32_t)gy_rng_below(&rng, 20);
-    o->block_size = block_sizes[gy_rng_below(&rng, 6)];
+    o->block_size = block_sizes[gy_rng_below(&rng, 12)];
     o->compression = (uint32_t)gy_rng_below(&rng, 3);
     o->bloom_bits = one_in(&rng, 4) ? GYRE_BLOOM_NONE : 1 + (uint32_t)gy_rng_below(&rng, 12);
     o->level0_tables = 2 + (uint32_t)gy_rng_below(&rng, 3);
@@ -108,7 +109,8 @@ static void
 draw_size(struct plan *plan, struct gy_rng *rng)
 {
     static const uint32_t key_counts[] = {1, 3, 8, 24, 60, MODEL_KEYS_USUAL, MODEL_KEYS_USUAL};
-    static const uint32_t op_counts[] = {6, 12, 20, 30, 40, PLAN_OPS_MAX};
+    static const uint32_t op_counts[] = {4, 8, 12, 16, 30, PLAN_OPS_MAX};
+    static const uint32_t session_counts[] = {1, 1, 1, 2, 2, PLAN_SESSIONS_MAX};
 
     plan->key_count = key_counts[gy_rng_below(rng, 7)];
     plan->key_step =
@@ -118,7 +120,7 @@ draw_size(struct plan *plan, struct gy_rng *rng)
     plan->durable_of_8 = (uint32_t)gy_rng_below(rng, 9);
     plan->actor_count = 1 + (uint32_t)gy_rng_below(rng, PLAN_ACTORS_MAX);
     plan->op_count = op_counts[gy_rng_below(rng, 6)];
-    plan->session_count = 1 + (uint32_t)gy_rng_below(rng, PLAN_SESSIONS_MAX);
+    plan->session_count = session_counts[gy_rng_below(rng, 6)];
 }
 
 void

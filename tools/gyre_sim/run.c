@@ -52,6 +52,7 @@ run_start(struct run *run)
     }
     run->is_tolerant = run->is_damaged;
     run->faults_on = false;
+    run->had_faults = false;
     write_run_now = run;
 }
 
@@ -419,6 +420,24 @@ run_epilogue(struct run *run)
     run_stop(run);
 }
 
+/* What the whole process shares: mappings that simulated machines have given back. */
+static struct gy_sim_pages *
+pages_of_process(void)
+{
+    static struct gy_heap heap;
+    static struct gy_sim_pages *pages;
+
+    if (pages == NULL) {
+        /* Disk copies come and go by the thousand: keep their memory. */
+        (void)mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the most that glibc takes */
+        (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+        (void)mallopt(M_TOP_PAD, 1 << 24);
+        gy_heap_init(&heap, UINT64_MAX);
+        pages = gy_sim_pages_make(&heap, -1);
+    }
+    return pages;
+}
+
 uint64_t
 run_seed(uint64_t seed, const struct effort *effort)
 {
@@ -429,13 +448,10 @@ run_seed(uint64_t seed, const struct effort *effort)
     uint64_t hash;
 
     demand(run != NULL);
-    /* Disk copies come and go by the thousand: keep their memory. */
-    (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    (void)mallopt(M_TOP_PAD, 1 << 24);
     gy_committed = write_committed;
     gy_heap_init(&heap, UINT64_MAX);
     plan_draw(&plan, seed);
+    plan.disk.pages = pages_of_process();
     disk = gy_sim_disk_make(&plan.disk, &heap);
     run_init(run, &plan, seed, 0, effort, disk, NULL);
     for (run->session = 0; run->session < plan.session_count; run->session++) {

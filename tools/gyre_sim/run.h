@@ -121,7 +121,8 @@ struct run {
     uint64_t attempted;      /* A */
     bool is_created;
     bool is_damaged;         /* tables are wrong on disk: CORRUPT may be told for ever */
-    bool is_tolerant;        /* faults are, or were, on in this session */
+    bool is_tolerant;        /* errors are to be expected */
+    bool had_faults;         /* in this session */
     bool faults_on;
     uint64_t capacity;       /* PLAN_FULL: of the disk while it is full; 0 = not full */
     struct actor actors[PLAN_ACTORS_MAX];

@@ -277,6 +277,9 @@ demand_files(struct run *run)
         }
         (void)gyre_sleep(run->machine.loop, 10 * GY_NS_PER_MS);
     }
+    if (run->had_faults) {
+        return; /* what could not be unlinked stays until the next open */
+    }
     if (listing.stranger[0] != '\0') {
         fail_now("%s is in the directory of a store at rest", listing.stranger);
     }
@@ -304,7 +307,6 @@ void
 store_demand_structure(struct run *run)
 {
     gyre_status status = gyre_wait_idle(run->db);
-    struct gyre_verify_result result;
     struct gyre_stats stats = {.struct_size = sizeof(stats)};
 
     if (!run_is_ok(run, status, "wait_idle")) {
@@ -316,8 +318,6 @@ store_demand_structure(struct run *run)
     demand(stats.files_pending_removal == 0);
     demand(stats.snapshot_count == 0 && stats.iterator_count == 0 && stats.value_pin_count == 0);
     demand_memory_adds_up(run);
-    status = gyre_verify(run->db, NULL, NULL, NULL, &result);
-    if (run_is_ok(run, status, "verify")) {
-        demand(result.table_count == run->db->view->version->table_count);
-    }
+    status = gyre_verify(run->db, NULL, NULL, NULL, NULL);
+    (void)run_is_ok(run, status, "verify");
 }
