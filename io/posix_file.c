@@ -25,7 +25,6 @@
 
 #define FILE_COUNT_DEFAULT 4096u
 #define IN_FLIGHT_LEAST 16u
-#define RETRIES_MAX 1000u /* of EAGAIN: an odd file system must not hang the thread for ever */
 
 static int
 openat2_plain(int dir, const char *name, const struct open_how *how)
@@ -311,23 +310,24 @@ run_open(struct gy_posix *posix, const struct gy_req *req)
     const int32_t checked = gy_posix_check_names(req);
     const uint32_t slot = checked == 0 ? gy_posix_slot_take(posix) : GY_SLOT_NONE;
     const int dir = checked == 0 ? gy_posix_fd(posix, req->dir) : -1;
-    uint32_t tries = 0;
-    int fd;
+    uint64_t tries = 0;
+    int32_t result;
 
     if (slot == GY_SLOT_NONE) {
         return checked != 0 ? checked : -EMFILE;
     }
     do { /* EAGAIN: somebody renamed on the way while RESOLVE_BENEATH was looking */
-        fd = posix->has_openat2 ? openat2_plain(dir, req->name, &how)
-                                : openat(dir, req->name, (int)how.flags, (mode_t)how.mode);
-    } while (fd < 0 && (errno == EINTR || errno == EAGAIN) && tries++ < RETRIES_MAX);
-    if (fd < 0) {
-        const int32_t result = errno == EAGAIN || errno == EINTR ? -EIO : -errno;
+        const int fd = posix->has_openat2
+                           ? openat2_plain(dir, req->name, &how)
+                           : openat(dir, req->name, (int)how.flags, (mode_t)how.mode);
 
+        result = fd >= 0 ? fd : -errno;
+    } while (gy_world_retries(GY_OP_OPEN, &result, &tries));
+    if (result < 0) {
         gy_posix_slot_drop(posix, slot);
         return result;
     }
-    return gy_posix_opened(posix, req, slot, fd);
+    return gy_posix_opened(posix, req, slot, result);
 }
 
 static int32_t
@@ -348,7 +348,8 @@ run_transfer(struct gy_posix *posix, const struct gy_req *req)
     const int fd = gy_posix_fd(posix, req->slot);
     const struct iovec vector = {.iov_base = req->buffer, .iov_len = req->size};
     const bool is_durable = req->op == GY_OP_WRITE && (req->flags & GY_IO_DSYNC) != 0;
-    uint32_t tries = 0;
+    uint64_t tries = 0;
+    int32_t result;
     ssize_t size;
 
     gy_assert(req->size <= GY_IO_SIZE_MAX);
@@ -360,20 +361,19 @@ run_transfer(struct gy_posix *posix, const struct gy_req *req)
         } else {
             size = pwrite(fd, req->buffer, req->size, (off_t)req->offset);
         }
-    } while (size < 0 && (errno == EINTR || errno == EAGAIN) && tries++ < RETRIES_MAX);
-    if (size < 0 && is_durable && (errno == ENOSYS || errno == EOPNOTSUPP)) {
+        result = size < 0 ? -errno : (int32_t)size;
+    } while (gy_world_retries((enum gy_op)req->op, &result, &tries));
+    if (is_durable && (result == -ENOSYS || result == -EOPNOTSUPP)) {
         do {
             size = pwrite(fd, req->buffer, req->size, (off_t)req->offset);
-        } while (size < 0 && errno == EINTR);
-        if (size > 0 &&
+            result = size < 0 ? -errno : (int32_t)size;
+        } while (gy_world_retries(GY_OP_WRITE, &result, &tries));
+        if (result > 0 &&
             fdatasync(fd) != 0) { /* EINTR too: a sync that may have failed has failed */
-            return errno == EINTR ? -EIO : -errno;
+            return errno == EINTR || errno == EAGAIN ? -EIO : -errno;
         }
     }
-    if (size < 0) {
-        return errno == EAGAIN ? -EIO : -errno;
-    }
-    return (int32_t)size;
+    return result;
 }
 
 int32_t
@@ -560,10 +560,11 @@ run_once(struct gy_posix *posix, struct gy_req *req)
 int32_t
 gy_posix_run(struct gy_posix *posix, struct gy_req *req)
 {
+    uint64_t tries = 0;
     int32_t result;
 
     do {
         result = run_once(posix, req);
-    } while (result == -EINTR);
+    } while (gy_world_retries((enum gy_op)req->op, &result, &tries));
     return result;
 }

@@ -18,6 +18,7 @@
 #ifndef GY_WORLD_H
 #define GY_WORLD_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,6 +103,27 @@ struct gy_req {
     uint64_t world_private[2];
 };
 
+/* S3: what every world does with an answer that means "not now". True: ask again; else *result is
+ * what the caller hears. `tries` counts, from 0, how often this request was asked again.
+ *
+ * CLOSE is never asked again, Linux frees the descriptor whatever it says. EAGAIN of a LOCK is an
+ * answer. An odd file system must not hang the thread for ever, hence the end. */
+#define GY_RETRIES_MAX 1000u
+
+static inline bool
+gy_world_retries(enum gy_op op, int32_t *result, uint64_t *tries)
+{
+    if ((*result != -EINTR && *result != -EAGAIN) || (op == GY_OP_LOCK && *result == -EAGAIN)) {
+        return false;
+    }
+    if (op == GY_OP_CLOSE || *tries == GY_RETRIES_MAX) {
+        *result = op == GY_OP_CLOSE ? 0 : -EIO;
+        return false;
+    }
+    (*tries)++;
+    return true;
+}
+
 #define GY_IO_SIZE_MAX (512u * 1024u) /* larger transfers get split by the kernel or punted */
 
 /* Memory that outlives the process but not the boot (BUFFERED staging). */
@@ -169,7 +191,8 @@ struct gy_world {
     const struct gy_world_ops *ops;
     struct gy_world_info info;
     uint32_t in_flight;
-    struct gy_pages *pages; /* where the loop takes its pages from; NULL: the system */
+    struct gy_pages *pages;   /* where the loop takes its pages from; NULL: the system */
+    uint64_t fail_allocation; /* heap.h fail_at of the loop, for tests; 0 = none */
 };
 
 struct gy_world_config {

@@ -28,7 +28,6 @@
 #define READS_FOR_BATCH_WAIT 32u
 #define WAIT_COUNT_MAX 32u
 #define DRAIN_PASSES_MAX 8u /* the kernel posts about 20 completions per pass */
-#define RETRIES_MAX 64u
 
 enum wait_end { WAIT_MORE, WAIT_OVER };
 
@@ -279,14 +278,6 @@ finish_open(struct gy_uring *uring, struct gy_req *req, uint32_t slot, int32_t r
 }
 
 static void
-finish_close(struct gy_uring *uring, struct gy_req *req, int32_t result)
-{
-    /* Linux frees the descriptor whatever close() says, so it is never tried again. */
-    gy_posix_slot_drop(&uring->posix, req->slot);
-    finish(uring, req, result == -EINTR ? 0 : result);
-}
-
-static void
 complete(struct gy_uring *uring, uint64_t user_data, int32_t result)
 {
     const uint32_t index = (uint32_t)user_data;
@@ -300,20 +291,16 @@ complete(struct gy_uring *uring, uint64_t user_data, int32_t result)
     slot = op->slot;
     gy_assert(req != NULL && op->generation == (uint32_t)(user_data >> 32)); /* U1 */
     op_drop(uring, op);
-    if (req->op == GY_OP_CLOSE) {
-        finish_close(uring, req, result);
-        return;
-    }
-    if (result == -EINTR || result == -EAGAIN) {
+    if (gy_world_retries((enum gy_op)req->op, &result, &req->world_private[0])) {
         if (slot != GY_SLOT_NONE) {
             gy_posix_slot_drop(&uring->posix, slot);
         }
-        if (req->world_private[0] == RETRIES_MAX) {
-            finish(uring, req, -EIO);
-            return;
-        }
-        req->world_private[0]++;
         gy_list_push_back(&uring->backlog, &req->link);
+        return;
+    }
+    if (req->op == GY_OP_CLOSE) {
+        gy_posix_slot_drop(&uring->posix, req->slot); /* whatever close() says */
+        finish(uring, req, result);
         return;
     }
     if (req->op == GY_OP_OPEN) {
