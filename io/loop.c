@@ -89,6 +89,7 @@ gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *config,
         }
     }
     loop->heap.pages = world->pages;
+    loop->heap.fail_at = world->fail_allocation;
     st = gy_sched_init(&loop->sched, &loop->heap, co_count_max, clock_now, clock_cpu_now, world);
     if (st != GYRE_OK) {
         if (config->world == NULL) { /* a given one stays the caller's */
@@ -105,14 +106,24 @@ gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *config,
     return GYRE_OK;
 }
 
-void
-gy_loop_fini(struct gy_loop *loop)
+struct gy_world *
+gy_loop_fini_but_world(struct gy_loop *loop)
 {
+    struct gy_world *world = loop->world;
+
     gy_assert(loop->sched.live_count == 0);
     gy_assert(loop->queued_count == 0 && loop->in_flight == 0);
     gy_sched_fini(&loop->sched);
-    loop->world->ops->close(loop->world);
     loop->world = NULL;
+    return world;
+}
+
+void
+gy_loop_fini(struct gy_loop *loop)
+{
+    struct gy_world *world = gy_loop_fini_but_world(loop);
+
+    world->ops->close(world);
 }
 
 /* ---- The queue ---- */

@@ -61,6 +61,8 @@ gyre_status gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *conf
                          struct gyre_error *ret_error);
 /* All coroutines have ended and nothing is in flight (asserted). */
 void gy_loop_fini(struct gy_loop *loop);
+/* The same, but the world stays open: it is returned to whoever gave it. */
+struct gy_world *gy_loop_fini_but_world(struct gy_loop *loop);
 
 /* One turn (L1), on the host's stack. May wait until `deadline_ns` when `wait` is set and nothing
  * is runnable. Returns true while runnable coroutines are left. */

@@ -126,7 +126,8 @@ struct gyre_db {
     struct gy_rng rng;             /* seeds of memtables, file ids */
 };
 
-/* A loop on a world of the caller's (the simulator); the loop closes it. (loop.c) */
+/* A loop on a world of the caller's (the simulator); the loop closes it. It stays the caller's when
+ * this fails. (loop.c) */
 GYRE_NODISCARD gyre_status gy_loop_open_on(const struct gyre_loop_options *options,
                                            struct gy_world *world, gyre_loop **ret_loop,
                                            struct gyre_error *ret_error);

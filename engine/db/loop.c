@@ -153,7 +153,11 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     status = gy_sched_reserve(&loop->io.sched, GY_COROUTINES_SPARE) ? init_memory(loop, &o)
                                                                     : GYRE_NO_MEMORY;
     if (status != GYRE_OK) {
-        gy_loop_fini(&loop->io);
+        if (world != NULL) { /* stays the caller's */
+            (void)gy_loop_fini_but_world(&loop->io);
+        } else {
+            gy_loop_fini(&loop->io);
+        }
         gy_identity_fini(&loop->identity);
         gy_heap_free(&home, loop);
         return open_failed(status, ret_error, "no memory for the cache: lower memory_limit");
