@@ -1,9 +1,4 @@
-/* sim_blob.c - the bytes of a WRITE from its submission to its completion.
- *
- * They are kept in pages that the file takes over as they are where the write covers whole pages,
- * so most bytes are copied once; pages of zeros (logs and manifests are filled with them) not even
- * that.
- */
+/* sim_blob.c - see sim_blob.h. */
 #include <string.h>
 
 #include "io/base/assert.h"
@@ -115,21 +110,42 @@ gy_sim_blob_page(const struct gy_sim_blob *blob, size_t offset)
     return gy_sim_page_get(blob->pages[offset / GY_PAGE]);
 }
 
-struct gy_sim_blob *
-gy_sim_blob_flipped(struct gy_heap *heap, const struct gy_sim_blob *blob, uint64_t bit)
+static struct gy_sim_blob *
+copy_of(struct gy_heap *heap, const struct gy_sim_blob *blob)
 {
     const uint32_t count = page_count(blob->size);
-    const uint32_t at = (uint32_t)(bit / 8 / GY_PAGE);
     struct gy_sim_blob *copy = gy_sim_zalloc(heap, sizeof(*copy) + count * sizeof(copy->pages[0]));
 
-    gy_assert(bit / 8 < blob->size);
     copy->refs = 1;
     copy->size = blob->size;
     for (uint32_t i = 0; i < count; i++) {
-        copy->pages[i] =
-            i == at ? gy_sim_page_make(heap, blob->pages[i]) : gy_sim_page_get(blob->pages[i]);
+        copy->pages[i] = gy_sim_page_get(blob->pages[i]);
     }
-    copy->pages[at]->bytes[bit / 8 % GY_PAGE] ^= (uint8_t)(1u << (bit % 8));
+    return copy;
+}
+
+struct gy_sim_blob *
+gy_sim_blob_flipped(struct gy_heap *heap, const struct gy_sim_blob *blob, uint64_t bit)
+{
+    struct gy_sim_blob *copy = copy_of(heap, blob);
+    struct gy_sim_page **page = &copy->pages[bit / 8 / GY_PAGE];
+    struct gy_sim_page *before = *page;
+
+    gy_assert(bit / 8 < blob->size);
+    *page = gy_sim_page_make(heap, before);
+    (*page)->bytes[bit / 8 % GY_PAGE] ^= (uint8_t)(1u << (bit % 8));
+    gy_sim_page_put(heap, before);
+    return copy;
+}
+
+struct gy_sim_blob *
+gy_sim_blob_zeroed(struct gy_heap *heap, const struct gy_sim_blob *blob, uint32_t page)
+{
+    struct gy_sim_blob *copy = copy_of(heap, blob);
+
+    gy_assert(page < page_count(blob->size));
+    gy_sim_page_put(heap, copy->pages[page]);
+    copy->pages[page] = NULL;
     return copy;
 }
 

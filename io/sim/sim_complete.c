@@ -42,6 +42,37 @@ flip_bit(struct gy_sim_machine *machine, uint8_t *bytes, uint32_t size)
     }
 }
 
+static bool
+is_not_now(const struct gy_sim_flight *flight)
+{
+    return flight->fault == GY_SIM_FAULT_ERROR &&
+           (flight->fault_errno == EINTR || flight->fault_errno == EAGAIN);
+}
+
+/* Zeros in the place of one page, or of all where there is less. */
+static void
+zero_page(struct gy_sim_machine *machine, uint8_t *bytes, uint32_t size)
+{
+    const uint32_t pages = size / GY_PAGE;
+    const uint64_t page = pages > 1 ? gy_rng_below(&machine->fault_rng, pages) : 0;
+
+    memset(bytes + page * GY_PAGE, 0, gy_min_u64(size, GY_PAGE));
+}
+
+static void
+zero_data(struct gy_sim_machine *machine, struct gy_sim_op *op)
+{
+    struct gy_sim_blob *data = op->data;
+
+    if (data != NULL) {
+        const uint64_t pages = gy_max_u64(op->size / GY_PAGE, 1);
+
+        op->data = gy_sim_blob_zeroed(machine->disk->heap, data,
+                                      (uint32_t)gy_rng_below(&machine->fault_rng, pages));
+        gy_sim_blob_put(machine->disk->heap, data);
+    }
+}
+
 static void
 flip_data(struct gy_sim_machine *machine, struct gy_sim_op *op)
 {
@@ -75,8 +106,14 @@ take_read(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     if (flight->is_short) {
         size = short_size(machine, req, size);
     }
+    if (flight->fault == GY_SIM_FAULT_STALE) {
+        return (int32_t)gy_sim_file_read_previous(gy_sim_disk_inode(machine->disk, slot->ino),
+                                                  offset, size, req->buffer);
+    }
     size = gy_sim_file_read(gy_sim_disk_inode(machine->disk, slot->ino), offset, size, req->buffer);
-    if (flight->fault == GY_SIM_FAULT_FLIP) {
+    if (flight->fault == GY_SIM_FAULT_ZERO) {
+        zero_page(machine, req->buffer, size);
+    } else if (flight->fault == GY_SIM_FAULT_FLIP) {
         flip_bit(machine, req->buffer, size);
     } else if (flight->fault == GY_SIM_FAULT_LOST) {
         memset(req->buffer, 0, size);
@@ -93,6 +130,9 @@ take_write(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
     if (op->data != NULL && !gy_sim_blob_holds(op->data, req->buffer)) {
         gy_sim_violate(machine, req, "the buffer of a write in flight was edited");
     }
+    if (is_not_now(flight)) {
+        return -flight->fault_errno;
+    }
     if (flight->is_short) {
         op->size = short_size(machine, req, op->size);
     }
@@ -108,6 +148,9 @@ take_write(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
         return (int32_t)op->size;
     case GY_SIM_FAULT_FLIP:
         flip_data(machine, op);
+        break;
+    case GY_SIM_FAULT_ZERO:
+        zero_data(machine, op);
         break;
     case GY_SIM_FAULT_MISDIRECT:
         op->offset = misdirect(machine, req);
@@ -127,7 +170,7 @@ take_sync(struct gy_sim_machine *machine, const struct gy_sim_flight *flight)
         return 0;
     }
     if (flight->fault == GY_SIM_FAULT_ERROR) {
-        if (!gy_sim_disk_inode(machine->disk, ino)->is_dir) {
+        if (!gy_sim_disk_inode(machine->disk, ino)->is_dir && !is_not_now(flight)) {
             gy_sim_file_sync_failed(machine->disk, ino, flight->op->seq);
         }
         return -flight->fault_errno;
@@ -208,6 +251,18 @@ take_lock(struct gy_sim_machine *machine, const struct gy_req *req)
     return result;
 }
 
+/* Nothing, less, or more than there is. */
+static uint64_t
+wrong_length(struct gy_sim_machine *machine, uint64_t size)
+{
+    const uint64_t other = gy_rng_below(&machine->fault_rng, size + 2 * GY_PAGE);
+    const uint64_t aligned = (gy_rng_next(&machine->fault_rng) & 3u) == 0
+                                 ? other
+                                 : gy_align_down(other, machine->disk->config.sector_size);
+
+    return aligned != size ? aligned : size + machine->disk->config.sector_size;
+}
+
 static int32_t
 take_list(struct gy_sim_machine *machine, const struct gy_req *req)
 {
@@ -249,7 +304,13 @@ gy_sim_take_effect(struct gy_sim_machine *machine, struct gy_sim_flight *flight)
         return 0;
     case GY_OP_STAT:
         req->ret_size = gy_sim_disk_inode(machine->disk, machine->slots[req->slot].ino)->size;
+        if (flight->fault == GY_SIM_FAULT_LENGTH) {
+            req->ret_size = wrong_length(machine, req->ret_size);
+        }
         return 0;
+    case GY_OP_ALLOCATE:
+    case GY_OP_TRUNCATE:
+        return flight->fault == GY_SIM_FAULT_LOST ? 0 : gy_sim_op_apply(machine->disk, flight->op);
     case GY_OP_LIST:
         return take_list(machine, req);
     case GY_OP_LOCK:

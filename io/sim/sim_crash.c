@@ -20,6 +20,8 @@ struct draw {
     uint64_t seed;
     uint32_t keep; /* of 256, for the file or directory at hand */
     bool is_whole; /* a write survives whole or not at all; else sector by sector */
+    uint32_t zero; /* of 256: how often a sector that is touched ends as zeros (D6) */
+    bool is_cut;   /* the journal has said already which sizes and names survive (J1) */
 };
 
 static bool
@@ -38,9 +40,34 @@ draw_for_inode(struct draw *draw, uint32_t ino)
     if (draw->mode == GY_SIM_CRASH_RANDOM) {
         draw->keep = keeps[bits & 7u];
         draw->is_whole = ((bits >> 3) & 3u) == 0;
+        draw->zero = ((bits >> 5) & 7u) == 0 && !draw->is_cut ? 32 : 0;
     } else {
         draw->keep = draw->mode == GY_SIM_CRASH_ALL ? KEEP_ALL : 0;
         draw->is_whole = true;
+    }
+}
+
+/* D6: sectors that some write was changing and that hold neither what was there nor what came. */
+static void
+zero_sectors(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_inode *inode)
+{
+    const uint32_t step = disk->config.sector_size / GY_SIM_SECTOR;
+
+    for (uint32_t i = 0; draw->zero != 0 && i < inode->version_count; i++) {
+        const struct gy_sim_version *version = &inode->versions[i];
+        uint8_t mask = 0;
+
+        for (uint32_t sector = 0; sector < SECTORS; sector++) {
+            const uint64_t part = ((uint64_t)version->page_index * SECTORS) + sector / step * step;
+
+            if ((gy_mix64((draw->seed + 3) ^ gy_mix64(version->seq + part)) & 255u) < draw->zero) {
+                mask |= (uint8_t)(1u << sector);
+            }
+        }
+        mask &= version->mask;
+        if (mask != 0) {
+            gy_sim_map_merge(disk->heap, &inode->durable, version->page_index, NULL, mask);
+        }
     }
 }
 
@@ -67,7 +94,8 @@ settle_file(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_ino
             gy_sim_map_merge(disk->heap, &inode->durable, version->page_index, version->page, mask);
         }
     }
-    for (uint32_t i = 0; i < inode->size_count; i++) {
+    zero_sectors(disk, draw, inode);
+    for (uint32_t i = 0; i < inode->size_count && !draw->is_cut; i++) {
         if (!coin(draw, inode->sizes[i].seq, UINT32_MAX)) {
             continue;
         }
@@ -87,7 +115,7 @@ settle_file(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_ino
 static void
 settle_names(struct gy_sim_disk *disk, const struct draw *draw, struct gy_sim_inode *inode)
 {
-    for (uint32_t i = 0; i < inode->nsop_count; i++) {
+    for (uint32_t i = 0; i < inode->nsop_count && !draw->is_cut; i++) {
         if (coin(draw, inode->nsops[i].seq, 0)) {
             /* One that does not fit stands on a change that was lost, and is lost with it. */
             (void)gy_sim_fs_play(disk->heap, &inode->entries_durable, &inode->nsops[i]);
@@ -148,6 +176,20 @@ play_in_flight(struct gy_sim_disk *disk, const struct draw *draw)
     }
 }
 
+static void
+cut_journal(struct gy_sim_disk *disk, struct draw *draw)
+{
+    uint64_t seq = 0;
+
+    if (draw->mode == GY_SIM_CRASH_ALL) {
+        seq = UINT64_MAX;
+    } else if (draw->mode == GY_SIM_CRASH_RANDOM) {
+        seq = gy_sim_journal_cut(disk, gy_mix64(draw->seed + 2));
+    }
+    gy_sim_journal_commit(disk, seq);
+    draw->is_cut = true;
+}
+
 struct gy_sim_disk *
 gy_sim_disk_crash(const struct gy_sim_disk *disk, struct gy_rng *rng, enum gy_sim_crash mode)
 {
@@ -158,6 +200,9 @@ gy_sim_disk_crash(const struct gy_sim_disk *disk, struct gy_rng *rng, enum gy_si
     if (mode == GY_SIM_CRASH_KILL) {
         gy_sim_fs_collect(copy); /* files that only the dead process had open */
         return copy;
+    }
+    if (copy->config.personality != GY_SIM_STRICT) {
+        cut_journal(copy, &draw);
     }
     for (uint32_t i = 0; i < copy->node_count; i++) {
         const struct gy_sim_inode *inode = copy->nodes[i].inode;

@@ -22,6 +22,7 @@ gy_sim_inode_put(struct gy_heap *heap, struct gy_sim_inode *inode)
     gy_sim_file_drop_pending(heap, inode);
     gy_sim_map_free(heap, &inode->now);
     gy_sim_map_free(heap, &inode->durable);
+    gy_sim_map_free(heap, &inode->previous);
     gy_heap_free(heap, inode->versions);
     gy_heap_free(heap, inode->sizes);
     gy_heap_free(heap, inode->entries.items);
@@ -52,6 +53,7 @@ inode_copy(struct gy_heap *heap, const struct gy_sim_inode *source)
     inode->refs = 1;
     gy_sim_map_copy(heap, &inode->now, &source->now);
     gy_sim_map_copy(heap, &inode->durable, &source->durable);
+    gy_sim_map_copy(heap, &inode->previous, &source->previous);
     inode->versions =
         copy_items(heap, source->versions, source->version_count, sizeof(*source->versions));
     inode->version_capacity = source->version_count;
@@ -151,6 +153,12 @@ gy_sim_disk_free_bytes(const struct gy_sim_disk *disk)
     return gy_align_down(gy_sub_sat(capacity, gy_sim_disk_used_bytes(disk)), GY_PAGE);
 }
 
+int32_t
+gy_sim_disk_full_error(const struct gy_sim_disk *disk)
+{
+    return disk->config.is_quota ? -EDQUOT : -ENOSPC;
+}
+
 void
 gy_sim_disk_set_capacity(struct gy_sim_disk *disk, uint64_t capacity)
 {
@@ -238,6 +246,8 @@ gy_sim_op_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op)
         return gy_sim_file_write(disk, op->ino, op->offset, op->size, op->data,
                                  (op->flags & GY_IO_DSYNC) != 0);
     case GY_OP_SYNC:
+        gy_sim_journal_sync(disk, op->ino,
+                            op->seq); /* while it still has what is about this file */
         if (gy_sim_disk_inode(disk, op->ino)->is_dir) {
             gy_sim_fs_sync(disk, op->ino, op->seq);
         } else {

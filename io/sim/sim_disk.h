@@ -13,8 +13,26 @@
  *       stays pending until it is written again (file systems mark the pages clean). Sizes and
  *       names are kinder: they stay pending and the next sync covers them.
  *   D5  Nothing else is implied: no order between files, between data and size, or between names.
+ *   D6  A sector that was written and not synced ends as it was, as any write since left it, or as
+ *       zeros, also where it held durable bytes before. Where only the size survived of a write
+ *       that extends the file, the new part is zeros.
  * A sector is 512 or 4096 bytes and never tears inside; a write of several sectors can tear
  * anywhere between them. A rename is atomic: the old name or the new one.
+ *
+ * That is GY_SIM_STRICT, which promises less than any file system does. Two more personalities have
+ * what programs come to rely on without knowing. Both write names and sizes through one journal:
+ *   J1  A crash keeps a beginning of all changes of names and sizes on the whole disk, in the order
+ *       in which they were made.
+ *   J2  SYNC of a file or directory commits the journal: GY_SIM_EXT4 with all that completed before
+ *       the sync was submitted, if it has anything about this file (so a new file's name becomes
+ *       durable with its first sync, and so do all others); GY_SIM_XFS up to the last change about
+ *       this file. A sync of bytes alone commits nothing.
+ *   J3  A size that survives brings the bytes that were written behind the old size before it: no
+ *       zeros, no tears there. Bytes within the old size are as under D1, without zeros (D6).
+ *   J4  GY_SIM_EXT4 only: a rename that replaces a file brings the bytes of the one that takes its
+ *       place.
+ * What is correct under GY_SIM_STRICT is correct under all three; the others tell whether code that
+ * fails there would do so on a real file system.
  *
  * Disks are cheap to copy (copy on write): a crash test takes a copy at every I/O event. All copies
  * share the heap of the first one; each is freed by itself. Everything is deterministic: the same
@@ -45,20 +63,24 @@ struct gy_sim_pages;
 struct gy_sim_pages *gy_sim_pages_make(struct gy_heap *heap, int fill);
 void gy_sim_pages_put(struct gy_sim_pages *pages);
 
+enum gy_sim_personality { GY_SIM_STRICT, GY_SIM_EXT4, GY_SIM_XFS };
+
 struct gy_sim_disk_config {
     uint32_t sector_size;     /* 0 = 512; or 4096 */
     uint32_t inode_count_max; /* files and directories; 0 = no limit */
     uint64_t capacity;        /* bytes for file data, in pages of 4 KiB; 0 = no limit */
     uint64_t stage_bytes_max; /* staging memory in all; 0 = no limit, 1 = none to be had */
     uint64_t seed;            /* only for the boot id */
+    enum gy_sim_personality personality;
+    bool is_quota;            /* capacity is a user's share: full is -EDQUOT, not -ENOSPC */
     struct gy_sim_pages *pages; /* NULL = the disk and its copies make one for themselves */
 };
 
 enum gy_sim_crash {
     GY_SIM_CRASH_NONE,   /* power cut; nothing survives that was not made durable */
     GY_SIM_CRASH_ALL,    /* power cut; everything survives, requests in flight included */
-    /* power cut; each pending sector, size and name survives or not, and each request in flight may
-     * have reached the disk in any part */
+    /* power cut; each pending sector, size and name survives or not (D6, J1), and each request in
+     * flight may have reached the disk in any part */
     GY_SIM_CRASH_RANDOM,
     /* the process died: what completed stays as it was, pending or durable, each request in flight
      * happened or not, staging memory stays */

@@ -110,8 +110,9 @@ gy_sim_file_drop_pending(struct gy_heap *heap, struct gy_sim_inode *inode)
     inode->size_count = 0;
 }
 
-uint32_t
-gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size, void *buffer)
+static uint32_t
+read_from(const struct gy_sim_inode *inode, const struct gy_sim_map *map, uint64_t offset,
+          uint32_t size, void *buffer)
 {
     uint8_t *target = buffer;
     uint32_t done = 0;
@@ -123,7 +124,7 @@ gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t siz
     while (done < size) {
         const uint32_t from = (uint32_t)((offset + done) % GY_PAGE);
         const uint32_t length = (uint32_t)gy_min_u64(GY_PAGE - from, size - done);
-        const struct gy_sim_page *page = gy_sim_map_page(&inode->now, (offset + done) / GY_PAGE);
+        const struct gy_sim_page *page = gy_sim_map_page(map, (offset + done) / GY_PAGE);
 
         if (page != NULL) {
             memcpy(target + done, page->bytes + from, length);
@@ -133,6 +134,30 @@ gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t siz
         done += length;
     }
     return size;
+}
+
+uint32_t
+gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size, void *buffer)
+{
+    return read_from(inode, &inode->now, offset, size, buffer);
+}
+
+uint32_t
+gy_sim_file_read_previous(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size,
+                          void *buffer)
+{
+    return read_from(inode, &inode->previous, offset, size, buffer);
+}
+
+/* Page `index` is about to be another one. */
+static void
+keep_previous(struct gy_heap *heap, struct gy_sim_inode *inode, uint32_t index)
+{
+    struct gy_sim_page *page = gy_sim_map_page(&inode->now, index);
+
+    if (page != NULL || gy_sim_map_page(&inode->previous, index) != NULL) {
+        gy_sim_map_set(heap, &inode->previous, index, gy_sim_page_get(page));
+    }
 }
 
 /* How much of a write the disk has room for. */
@@ -184,6 +209,7 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
                   const struct gy_sim_blob *data, bool is_durable)
 {
     struct gy_sim_inode *inode = gy_sim_disk_edit(disk, ino);
+    const uint64_t size_before = inode->size_durable;
     uint32_t done = 0;
 
     if (size == 0) {
@@ -191,7 +217,7 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
     }
     size = write_fits(disk, inode, offset, size);
     if (size == 0) {
-        return -ENOSPC;
+        return gy_sim_disk_full_error(disk);
     }
     disk->seq++;
     while (done < size) {
@@ -207,6 +233,7 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
             page = gy_sim_page_make(disk->heap, gy_sim_map_page(&inode->now, index));
             gy_sim_blob_read(data, done, length, page->bytes + from);
         }
+        keep_previous(disk->heap, inode, index);
         gy_sim_map_set(disk->heap, &inode->now, index, page);
         if (is_durable) {
             gy_sim_map_merge(disk->heap, &inode->durable, index, page, mask);
@@ -220,6 +247,9 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
         versions_compact(disk->heap, inode);
         inode->size = gy_max_u64(inode->size, offset + size);
         size_cover(disk, inode, offset + size);
+        if (disk->config.personality != GY_SIM_STRICT && offset + size > size_before) {
+            gy_sim_journal_commit(disk, disk->seq + 1); /* its size went through the journal */
+        }
     } else if (offset + size > inode->size) {
         inode->size = offset + size;
         size_push(disk, inode, inode->size, false);
@@ -234,7 +264,7 @@ gy_sim_file_allocate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size)
     const uint64_t missing = pages_of(size) - gy_sim_map_count_below(&inode->now, pages_of(size));
 
     if (missing > gy_sim_disk_free_bytes(disk) / GY_PAGE) {
-        return -ENOSPC;
+        return gy_sim_disk_full_error(disk);
     }
     gy_sim_map_allocate_below(disk->heap, &inode->now, pages_of(size));
     disk->seq++;
@@ -318,6 +348,32 @@ gy_sim_file_sync(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq)
     }
     versions_compact(disk->heap, inode);
     sync_sizes(disk, inode, seq);
+}
+
+void
+gy_sim_file_commit_sizes(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq)
+{
+    struct gy_sim_inode *inode = gy_sim_disk_edit(disk, ino);
+    const uint64_t before = inode->size_durable;
+
+    sync_sizes(disk, inode, seq);
+    for (uint32_t i = 0; i < inode->version_count; i++) {
+        struct gy_sim_version *version = &inode->versions[i];
+        const uint64_t start = (uint64_t)version->page_index * GY_PAGE;
+        uint8_t mask = version->mask;
+
+        if (start >= inode->size_durable || start + GY_PAGE <= before || version->seq >= seq ||
+            version->is_doomed) {
+            continue;
+        }
+        if (start < before) { /* the page of the old end: the sectors behind it */
+            mask &= (uint8_t)(MASK_WHOLE << ((before - start) / GY_SIM_SECTOR));
+        }
+        gy_sim_map_merge(disk->heap, &inode->durable, version->page_index, version->page, mask);
+        versions_strip(inode, i + 1, version->page_index, mask);
+    }
+    versions_compact(disk->heap, inode);
+    gy_sim_file_cut(disk->heap, &inode->durable, inode->size_durable);
 }
 
 void

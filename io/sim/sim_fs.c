@@ -213,7 +213,7 @@ create(struct gy_sim_disk *disk, const struct gy_sim_op *op, bool is_dir)
     const uint32_t ino = gy_sim_disk_inode_make(disk, is_dir, op->ino);
 
     if (ino == UINT32_MAX) {
-        return -ENOSPC;
+        return gy_sim_disk_full_error(disk);
     }
     gy_sim_disk_edit(disk, ino)->link_count = 1;
     nsop_init(&nsop, op, ino, is_dir);
@@ -283,6 +283,7 @@ rename_name(struct gy_sim_disk *disk, const struct gy_sim_op *op, uint32_t ino)
         gy_sim_disk_edit(disk, (uint32_t)target)->link_count--;
     }
     nsop_init(&nsop, op, ino, is_dir);
+    nsop.is_replacing = target >= 0;
     change(disk, op->ino, &nsop);
     return 0;
 }
@@ -349,7 +350,7 @@ gy_sim_fs_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op)
 }
 
 void
-gy_sim_fs_sync(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq)
+gy_sim_fs_commit(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq)
 {
     struct gy_sim_inode *inode;
     uint32_t covered = 0;
@@ -367,7 +368,15 @@ gy_sim_fs_sync(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq)
     }
     inode->nsop_count -= covered;
     memmove(inode->nsops, inode->nsops + covered, inode->nsop_count * sizeof(*inode->nsops));
-    gy_sim_fs_collect(disk);
+}
+
+void
+gy_sim_fs_sync(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq)
+{
+    if (gy_sim_disk_inode(disk, dir)->nsop_count > 0) {
+        gy_sim_fs_commit(disk, dir, seq);
+        gy_sim_fs_collect(disk);
+    }
 }
 
 /* Inodes in use, and the directories among them whose names are still to be followed. */

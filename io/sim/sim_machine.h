@@ -31,6 +31,7 @@ struct gy_sim_flight {
     bool is_short;        /* harmless short transfer */
     enum gy_sim_fault fault;
     int fault_errno;
+    uint64_t tries;       /* how often the device was asked again */
 };
 
 struct gy_sim_machine {
@@ -44,6 +45,7 @@ struct gy_sim_machine {
     struct gy_rng time_rng;  /* three streams, so that a fault plan does not change the latencies */
     struct gy_rng fault_rng;
     struct gy_rng user_rng;
+    struct gy_rng clock_rng;
     struct gy_list flights;
     struct gy_sim_slot *slots; /* config.file_count_max of them may be open */
     uint32_t slot_count;
@@ -82,6 +84,9 @@ void gy_sim_record(struct gy_sim_machine *machine, const struct gy_sim_flight *f
                    bool is_completion, int32_t result);
 /* The name a request is about: of its slot, or its own. */
 const char *gy_sim_request_name(const struct gy_sim_machine *machine, const struct gy_req *req);
+
+/* sim_clock.c: perhaps the clocks jump now. */
+void gy_sim_jump_clocks(struct gy_sim_machine *machine);
 
 /* sim_complete.c: let it happen. Returns the result of the request. */
 int32_t gy_sim_take_effect(struct gy_sim_machine *machine, struct gy_sim_flight *flight);

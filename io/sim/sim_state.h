@@ -17,6 +17,7 @@
 
 #include "io/base/list.h"
 #include "io/base/rng.h"
+#include "io/sim/sim_blob.h"
 #include "io/sim/sim_disk.h"
 #include "io/sim/sim_map.h"
 #include "io/sim/sim_pages.h"
@@ -59,6 +60,7 @@ struct gy_sim_nsop {
     uint32_t ino;
     uint8_t op; /* GY_OP_OPEN (create), MKDIR, LINK, UNLINK, RENAME */
     bool is_dir;
+    bool is_replacing; /* RENAME over a file that was there */
     char name[GY_SIM_NAME_SIZE];
     char name_new[GY_SIM_NAME_SIZE];
 };
@@ -72,6 +74,7 @@ struct gy_sim_inode {
     uint64_t size_durable;
     struct gy_sim_map now;
     struct gy_sim_map durable;
+    struct gy_sim_map previous; /* pages as they were before they were written last */
     struct gy_sim_version *versions;
     uint32_t version_count;
     uint32_t version_capacity;
@@ -90,14 +93,6 @@ struct gy_sim_node {
     uint32_t open_count;
     uint64_t lock_owner;        /* exclusive; 0 = not locked so */
     uint32_t shared_count;      /* shared locks held */
-};
-
-/* Bytes of a WRITE as they were when it was submitted, in pages from its first byte on. Shared with
- * copies of the disk and never changed; what is behind the last byte is zeros. */
-struct gy_sim_blob {
-    uint64_t refs;
-    size_t size;
-    struct gy_sim_page *pages[]; /* NULL = zeros */
 };
 
 /* A request between submit and completion: what it asks for, free of the caller's memory. */
@@ -163,6 +158,8 @@ int gy_sim_disk_lock(struct gy_sim_disk *disk, uint32_t ino, uint64_t owner);
 int gy_sim_disk_lock_shared(struct gy_sim_disk *disk, uint32_t ino);
 void gy_sim_disk_unlock_shared(struct gy_sim_disk *disk, uint32_t ino);
 uint64_t gy_sim_disk_free_bytes(const struct gy_sim_disk *disk);
+/* What a request hears that found no room. */
+int32_t gy_sim_disk_full_error(const struct gy_sim_disk *disk);
 
 /* A request was submitted: keep a copy of it for crashes. `data` (WRITE) is copied. */
 struct gy_sim_op *gy_sim_op_begin(struct gy_sim_disk *disk, const struct gy_sim_op *wanted,
@@ -186,21 +183,6 @@ void gy_sim_stage_close(struct gy_sim_disk *disk, struct gy_stage *stage, bool u
 void gy_sim_stage_copy_all(struct gy_sim_disk *copy, const struct gy_sim_disk *disk);
 void gy_sim_stage_drop_all(struct gy_sim_disk *disk);
 
-/* ---- sim_blob.c: bytes of a WRITE ---- */
-
-struct gy_sim_blob *gy_sim_blob_make(struct gy_heap *heap, const void *bytes, size_t size);
-struct gy_sim_blob *gy_sim_blob_get(struct gy_sim_blob *blob);        /* NULL is fine */
-void gy_sim_blob_put(struct gy_heap *heap, struct gy_sim_blob *blob); /* NULL is fine */
-/* Is `bytes` still what it was made from? */
-bool gy_sim_blob_holds(const struct gy_sim_blob *blob, const void *bytes);
-void gy_sim_blob_read(const struct gy_sim_blob *blob, size_t offset, size_t size, void *target);
-/* The whole page at `offset`, with a reference; NULL = zeros. */
-struct gy_sim_page *gy_sim_blob_page(const struct gy_sim_blob *blob, size_t offset);
-/* A copy in which one bit is another. */
-struct gy_sim_blob *gy_sim_blob_flipped(struct gy_heap *heap, const struct gy_sim_blob *blob,
-                                        uint64_t bit);
-uint64_t gy_sim_blob_hash(const struct gy_sim_blob *blob, uint64_t seed);
-
 /* ---- sim_file.c: bytes and sizes ---- */
 
 uint32_t gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size,
@@ -209,10 +191,15 @@ uint32_t gy_sim_file_read(const struct gy_sim_inode *inode, uint64_t offset, uin
  * page does. is_durable: D2. */
 int32_t gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint32_t size,
                           const struct gy_sim_blob *data, bool is_durable);
+/* What a read that finds the version before the last one gets. */
+uint32_t gy_sim_file_read_previous(const struct gy_sim_inode *inode, uint64_t offset, uint32_t size,
+                                   void *buffer);
 int32_t gy_sim_file_allocate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size);
 int32_t gy_sim_file_truncate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size);
 /* D1: what completed before `seq`. */
 void gy_sim_file_sync(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq);
+/* J3: sizes from before `seq`, with the bytes behind the old size. */
+void gy_sim_file_commit_sizes(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq);
 /* D4: a sync submitted at `seq` failed. */
 void gy_sim_file_sync_failed(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq);
 /* Make `map` end at `size`: no pages past it, zeros behind it in the last page. */
@@ -232,6 +219,8 @@ int64_t gy_sim_fs_find(const struct gy_sim_disk *disk, const char *path);
 /* OPEN, MKDIR, LINK, UNLINK and RENAME. */
 int32_t gy_sim_fs_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op);
 void gy_sim_fs_sync(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq);
+/* The same without freeing anything. */
+void gy_sim_fs_commit(struct gy_sim_disk *disk, uint32_t dir, uint64_t seq);
 /* Free inodes that no name and no slot refers to (I3). */
 void gy_sim_fs_collect(struct gy_sim_disk *disk);
 /* Play one change on a list of names if it fits there; else false, and nothing is done. */
@@ -240,6 +229,15 @@ bool gy_sim_fs_play(struct gy_heap *heap, struct gy_sim_entries *entries,
 const struct gy_sim_entry *gy_sim_fs_entry(const struct gy_sim_entries *entries, const char *name);
 void gy_sim_fs_copy_entries(struct gy_heap *heap, struct gy_sim_entries *target,
                             const struct gy_sim_entries *source);
+
+/* ---- sim_journal.c: what a personality adds ---- */
+
+/* Make all names and sizes from before `seq` durable. */
+void gy_sim_journal_commit(struct gy_sim_disk *disk, uint64_t seq);
+/* J2: `ino` was synced by a request submitted at `seq`. Nothing under GY_SIM_STRICT. */
+void gy_sim_journal_sync(struct gy_sim_disk *disk, uint32_t ino, uint64_t seq);
+/* Up to where a crash keeps the journal, drawn with `bits`. */
+uint64_t gy_sim_journal_cut(const struct gy_sim_disk *disk, uint64_t bits);
 
 /* ---- sim_peek.c ---- */
 

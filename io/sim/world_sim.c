@@ -215,29 +215,45 @@ sim_submit(struct gy_world *world, struct gy_req *req)
 
 /* ---- Reap ---- */
 
+/* The device or the kernel said "not now", and the world asks again, as all worlds do. */
+static void
+ask_again(struct gy_sim_machine *machine, struct gy_sim_flight *flight)
+{
+    flight->fault = GY_SIM_FAULT_NONE;
+    gy_sim_draw_luck(machine, flight);
+    if (flight->op != NULL) { /* what the first attempt may have cut */
+        flight->op->size = flight->req->size;
+        flight->op->flags = flight->req->flags;
+    }
+    enqueue(machine, flight);
+}
+
 static void
 complete(struct gy_sim_machine *machine, struct gy_sim_flight *flight, struct gy_list *finished)
 {
     struct gy_req *req = flight->req;
+    int32_t result = flight->error;
 
     gy_list_remove(&flight->link);
-    if (flight->is_slot_held) {
-        hold_slots(machine, req, false);
-    }
-    if (flight->error != 0) {
-        req->result = flight->error;
-    } else if (machine->stop == GY_SIM_STOP_NOT) {
-        req->result = gy_sim_take_effect(machine, flight);
+    if (flight->error == 0 && machine->stop == GY_SIM_STOP_NOT) {
+        result = gy_sim_take_effect(machine, flight);
+        if (gy_world_retries((enum gy_op)req->op, &result, &flight->tries)) {
+            ask_again(machine, flight);
+            return;
+        }
         if (flight->op != NULL) {
             gy_sim_op_end(machine->disk, flight->op);
             flight->op = NULL;
         }
-    } else if (req->op == GY_OP_CLOSE) {
+    } else if (flight->error == 0 && req->op == GY_OP_CLOSE) {
         gy_sim_slot_release(machine, req->slot); /* so that the engine can go home */
-        req->result = 0;
-    } else {
-        req->result = -EIO; /* flight->op stays with the disk, for crashes to be drawn from */
+    } else if (flight->error == 0) {
+        result = -EIO; /* flight->op stays with the disk, for crashes to be drawn from */
     }
+    if (flight->is_slot_held) {
+        hold_slots(machine, req, false);
+    }
+    req->result = result;
     machine->base.in_flight--;
     gy_sim_record(machine, flight, true, req->result);
     gy_heap_free(machine->disk->heap, flight);
@@ -299,6 +315,7 @@ sim_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runna
     world->info.enter_count++;
     machine->now_ns += machine->config.call_ns;
     machine->cpu_ns += machine->config.call_ns;
+    gy_sim_jump_clocks(machine);
     tell_reap(machine);
     if (wait) {
         wait_for_event(machine, deadline_ns);
@@ -494,6 +511,7 @@ gy_world_sim_open(const struct gy_world_sim_config *config, struct gy_sim_disk *
                                                 .has_registered_files = true,
                                                 .in_flight_max = config->in_flight_max};
     machine->base.pages = gy_sim_pages_base(disk->pages);
+    machine->base.fail_allocation = config->fail_allocation;
     machine->config = *config;
     machine->disk = disk;
     disk->worlds_open++;
@@ -504,6 +522,7 @@ gy_world_sim_open(const struct gy_world_sim_config *config, struct gy_sim_disk *
     gy_rng_init(&machine->time_rng, gy_mix64(config->seed ^ 0x71));
     gy_rng_init(&machine->fault_rng, gy_mix64(config->seed ^ 0x72));
     gy_rng_init(&machine->user_rng, gy_mix64(config->seed ^ 0x73));
+    gy_rng_init(&machine->clock_rng, gy_mix64(config->seed ^ 0x74));
     gy_list_init(&machine->flights);
     *ret_world = &machine->base;
     return GYRE_OK;
@@ -549,12 +568,4 @@ gy_world_sim_set_faults(struct gy_world *world, const struct gy_sim_faults *faul
     }
     machine->config.faults = (struct gy_sim_faults){.rule_count = 0};
     all_due_now(machine, true);
-}
-
-void
-gy_world_sim_set_wall_us(struct gy_world *world, uint64_t wall_us)
-{
-    struct gy_sim_machine *machine = gy_sim_machine_of(world);
-
-    machine->wall_offset_us = wall_us - machine->now_ns / GY_NS_PER_US;
 }

@@ -55,7 +55,8 @@ enum gy_sim_fault {
     GY_SIM_FAULT_NONE,
     /* Told. */
     /* -os_errno; a WRITE may have changed some of its sectors, a SYNC of a file dooms what it
-     * covered (D4), all else has changed nothing */
+     * covered (D4), all else has changed nothing. EINTR and EAGAIN change nothing ever, and the
+     * world asks again as all worlds do (gy_world_retries), which the rule may strike too */
     GY_SIM_FAULT_ERROR,
     GY_SIM_FAULT_SHORT,     /* READ, WRITE: only a part, at least one sector */
     GY_SIM_FAULT_STUCK,     /* never completes */
@@ -63,7 +64,11 @@ enum gy_sim_fault {
     /* Silent. */
     GY_SIM_FAULT_FLIP,      /* READ: one bit of the answer; WRITE: one bit of what gets stored */
     GY_SIM_FAULT_MISDIRECT, /* READ, WRITE: another page of the same file */
-    GY_SIM_FAULT_LOST,      /* WRITE, SYNC: reported done, nothing happened; READ: all zeros */
+    /* WRITE, SYNC, ALLOCATE, TRUNCATE: reported done, nothing happened; READ: all zeros */
+    GY_SIM_FAULT_LOST,
+    GY_SIM_FAULT_STALE,     /* READ: the bytes from before the last write of each page */
+    GY_SIM_FAULT_ZERO,      /* READ: one page of the answer is zeros; WRITE: of what gets stored */
+    GY_SIM_FAULT_LENGTH,    /* STAT: a size that is not the file's */
 };
 
 /* A planned fault. Of several rules the first that strikes counts. Fields left 0 do not restrict,
@@ -79,6 +84,14 @@ struct gy_sim_rule {
     uint64_t strikes_max; /* 0 = no limit */
     int os_errno;         /* ERROR: 0 = EIO */
     uint64_t delay_ns;    /* SLOW */
+};
+
+/* Clocks that jump, drawn at each reap. The monotonic clock only leaps forward, as after a machine
+ * slept; what was due meanwhile is late. */
+struct gy_sim_clock {
+    uint32_t wall_jump_ppm;   /* how often the wall clock is set to a moment within +-10 years */
+    uint32_t leap_ppm;        /* how often the monotonic clock leaps, by up to */
+    uint64_t leap_ns_max;     /* this; 0 = 12 hours */
 };
 
 struct gy_sim_faults {
@@ -97,6 +110,10 @@ struct gy_world_sim_config {
     uint64_t wall_us;        /* wall clock at open */
     struct gy_sim_latency latency[GY_OP_COUNT];
     struct gy_sim_faults faults;
+    struct gy_sim_clock clock;
+    /* Of the loop on this world: the allocation with this number, from 1, fails, pages and what the
+     * loop allocates while it opens included. 0 = none */
+    uint64_t fail_allocation;
     uint64_t stop_at_event;  /* 0 = never */
     enum gy_sim_stop stop;   /* how to stop there */
     void (*on_event)(void *arg, uint64_t event); /* E1: copies only */
@@ -144,6 +161,8 @@ bool gy_world_sim_event(const struct gy_world *world, uint32_t back,
 void gy_world_sim_set_faults(struct gy_world *world, const struct gy_sim_faults *faults);
 /* The wall clock jumps; now_ns does not. */
 void gy_world_sim_set_wall_us(struct gy_world *world, uint64_t wall_us);
+/* The monotonic clock leaps forward by so much. */
+void gy_world_sim_leap(struct gy_world *world, uint64_t ns);
 /* Freeze the disk now. GY_SIM_STOP_FAIL: see above. */
 void gy_world_sim_stop(struct gy_world *world, enum gy_sim_stop stop);
 enum gy_sim_stop gy_world_sim_stopped(const struct gy_world *world);

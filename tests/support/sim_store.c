@@ -148,6 +148,9 @@ sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed)
     knobs->disk.sector_size = gy_rng_below(&rng, 2) == 0 ? 512 : 4096;
     knobs->disk.stage_bytes_max = gy_rng_below(&rng, 5) == 0 ? 1 : 0;
     sim_knobs_redraw(knobs, gy_rng_next(&rng));
+    if (gy_rng_below(&rng, 4) == 0) { /* mostly strict, which allows what the others allow */
+        knobs->disk.personality = gy_rng_below(&rng, 2) == 0 ? GY_SIM_EXT4 : GY_SIM_XFS;
+    }
 }
 
 /* ---- Machines ---- */
