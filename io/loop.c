@@ -98,6 +98,7 @@ gy_loop_init(struct gy_loop *loop, const struct gy_loop_config *config,
         return init_failed(st, gyre_status_text(st), ret_error);
     }
     loop->world = world;
+    gy_list_init(&loop->flight);
     for (uint32_t c = 0; c < GY_IO_CLASS_COUNT; c++) {
         gy_list_init(&loop->queue[c]);
         loop->class_limit[c] = class_limit_default[c];
@@ -191,6 +192,7 @@ hand_over(struct gy_loop *loop, uint32_t klass, uint64_t now_ns)
         }
     }
     req->submitted_ns = now_ns;
+    gy_list_push_back(&loop->flight, &req->flight);
     loop->stats.queue_ns[klass] += gy_sub_sat(now_ns, req->queued_ns);
     loop->world->ops->submit(loop->world, req);
 }
@@ -234,6 +236,7 @@ account(struct gy_loop *loop, const struct gy_req *req, uint64_t now_ns)
 
     stats->count[req->klass]++;
     stats->device_ns[req->klass] += gy_sub_sat(now_ns, req->submitted_ns);
+    stats->stall_count += gy_sub_sat(now_ns, req->submitted_ns) >= GY_IO_STALL_NS;
     if (req->result < 0) {
         return;
     }
@@ -244,6 +247,25 @@ account(struct gy_loop *loop, const struct gy_req *req, uint64_t now_ns)
         stats->sync_count += (req->flags & GY_IO_DSYNC) != 0;
     } else if (req->op == GY_OP_SYNC) {
         stats->sync_count++;
+    }
+}
+
+void
+gy_loop_stalls(struct gy_loop *loop, uint64_t *ret_oldest_ns, uint64_t *ret_count)
+{
+    const uint64_t now_ns = gy_loop_now(loop);
+
+    *ret_oldest_ns = 0;
+    *ret_count = loop->stats.stall_count;
+    gy_list_for_each (node, &loop->flight) {
+        const struct gy_req *req = gy_container_of(node, struct gy_req, flight);
+        const uint64_t age_ns = gy_sub_sat(now_ns, req->submitted_ns);
+
+        *ret_oldest_ns = gy_max_u64(*ret_oldest_ns, age_ns);
+        if (age_ns < GY_IO_STALL_NS) {
+            return; /* the others are younger */
+        }
+        (*ret_count)++;
     }
 }
 
@@ -260,6 +282,7 @@ finish(struct gy_loop *loop, struct gy_list *finished)
         gy_assert(loop->in_flight > 0 && loop->in_flight_by_class[req->klass] > 0);
         loop->in_flight--;
         loop->in_flight_by_class[req->klass]--;
+        gy_list_remove(&req->flight);
         account(loop, req, now_ns);
         req->done = true;
         if (waiter != NULL) { /* the request may be gone once its waiter runs, which is not now */

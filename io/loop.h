@@ -17,6 +17,7 @@
 #define GY_TURN_BUDGET_NS (50ull * 1000ull)
 #define GY_CLASS_ROUND 32u
 #define GY_CLASS_SHARE_MIN 2u
+#define GY_IO_STALL_NS 1000000000ull /* a request that takes so long is counted as a stall */
 
 struct gy_io_stats {
     uint64_t count[GY_IO_CLASS_COUNT];
@@ -26,6 +27,7 @@ struct gy_io_stats {
     uint64_t device_ns[GY_IO_CLASS_COUNT];
     uint64_t sync_count;
     uint64_t turn_count;
+    uint64_t stall_count; /* requests that were with the device for GY_IO_STALL_NS or longer */
 };
 
 struct gy_loop {
@@ -35,6 +37,7 @@ struct gy_loop {
     struct gy_list queue[GY_IO_CLASS_COUNT];
     uint32_t queued_count;
     uint32_t in_flight;                       /* with the world */
+    struct gy_list flight;                    /* those, oldest first: gy_req.flight */
     uint32_t in_flight_by_class[GY_IO_CLASS_COUNT];
     uint32_t class_limit[GY_IO_CLASS_COUNT];  /* most in flight of a class; 0 counts as 1 */
     uint32_t round[GY_IO_CLASS_COUNT];        /* submissions in this round, L2 */
@@ -83,6 +86,10 @@ void gy_loop_submit(struct gy_loop *loop, struct gy_req *req);
 GY_SUSPENDS int32_t gy_loop_await(struct gy_loop *loop, struct gy_req *req);
 /* Wait for a request submitted earlier by this coroutine, or with it as the waiter. */
 GY_SUSPENDS void gy_loop_await_done(struct gy_loop *loop, struct gy_req *req);
+
+/* A device that hangs, seen while it does: how long its oldest request has been with it (0: there
+ * is none), and how many have taken GY_IO_STALL_NS or longer, those in flight included. */
+void gy_loop_stalls(struct gy_loop *loop, uint64_t *ret_oldest_ns, uint64_t *ret_count);
 
 static inline uint64_t
 gy_loop_now(struct gy_loop *loop)

@@ -98,6 +98,7 @@ struct gy_req {
     uint64_t ret_size;
     void (*list)(void *arg, const char *name, bool is_regular); /* LIST */
     void *list_arg;
+    struct gy_list flight;    /* the loop's: with the world, oldest first */
     uint64_t queued_ns;       /* set by the loop: for queue and device time */
     uint64_t submitted_ns;
     uint64_t world_private[2];

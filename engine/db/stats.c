@@ -237,6 +237,7 @@ fill_loop_stats(gyre_loop *loop, struct gyre_loop_stats *s)
     s->runs_over_100us = watchdog->over_100us_count;
     s->runs_over_500us = watchdog->over_500us_count;
     s->coroutines = loop->io.sched.live_count;
+    gy_loop_stalls(&loop->io, &s->io_oldest_ns, &s->io_stalls);
 }
 
 gyre_status
@@ -368,6 +369,8 @@ print_io(gyre_db *db, struct text *text)
     print_number(text, "runs_over_100us", s.runs_over_100us);
     print_number(text, "runs_over_500us", s.runs_over_500us);
     print_number(text, "coroutines", s.coroutines);
+    print_number(text, "io_stalls", s.io_stalls);
+    print_number(text, "io_oldest_ns", s.io_oldest_ns);
 }
 
 static void

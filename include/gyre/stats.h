@@ -88,6 +88,9 @@ struct gyre_loop_stats {
     char run_name_max[32];             /* who */
     uint64_t runs, runs_over_100us, runs_over_500us;
     uint64_t coroutines;
+    /* a device that hangs: requests that took a second or longer, those it still holds included,
+     * and how long it has held the oldest one */
+    uint64_t io_stalls, io_oldest_ns;
     /* Append here. */
 };
 

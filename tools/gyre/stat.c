@@ -138,6 +138,7 @@ static const struct field loop_fields[] = {
     F64(gyre_loop_stats, cache_pinned), F64(gyre_loop_stats, run_ns_max),
     F64(gyre_loop_stats, runs), F64(gyre_loop_stats, runs_over_100us),
     F64(gyre_loop_stats, runs_over_500us), F64(gyre_loop_stats, coroutines),
+    F64(gyre_loop_stats, io_stalls), F64(gyre_loop_stats, io_oldest_ns),
 };
 
 static const struct field level_fields[] = {
