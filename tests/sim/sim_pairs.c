@@ -4,7 +4,9 @@
  * What differs: block size, compression, filters, level ratio, sizes and counts of memtables,
  * tables and logs, durability (with and without a log), paranoid, the order in which ready
  * coroutines run, latencies and short transfers, where flushes and compactions happen, and at which
- * of the stream's restart points the process ends (closed, or killed) and another one opens.
+ * of the stream's restart points the process ends (closed, or killed) and another one opens. And
+ * the clocks: on one side the wall clock jumps by up to ten years, back and forth, and the
+ * monotonic one leaps ahead. No operation takes more than a second of the machine's time for that.
  *
  *   sim_pairs [--pairs N] [--seed S]     150 pairs from seed 1
  */
@@ -33,7 +35,57 @@ struct side {
     struct model_state content;
     uint32_t restarts;
     uint32_t kills;
+    bool has_jumps; /* of the clocks */
+    uint32_t jumps;
+    uint64_t op_ns_max;
 };
+
+/* ---- Clocks ---- */
+
+#define YEARS_US (10ull * 365 * 24 * 3600 * 1000000)
+#define LEAP_NS_MAX (3600ull * GY_NS_PER_S)
+#define OP_NS_MAX GY_NS_PER_S
+
+/* The machine's world with a monotonic clock that is ahead of it. One side runs at a time. */
+static const struct gy_world_ops *machine_ops;
+static struct gy_world_ops leaping_ops;
+static uint64_t leap_ns;
+
+static uint64_t
+leaping_now_ns(struct gy_world *world)
+{
+    return machine_ops->now_ns(world) + leap_ns;
+}
+
+static void
+leaping_reap(struct gy_world *world, struct gy_list *finished, bool wait, bool runnable,
+             uint64_t deadline_ns)
+{
+    machine_ops->reap(world, finished, wait, runnable,
+                      deadline_ns == UINT64_MAX ? UINT64_MAX : gy_sub_sat(deadline_ns, leap_ns));
+}
+
+static void
+take_over_clock(struct gy_world *world)
+{
+    machine_ops = world->ops;
+    leaping_ops = *world->ops;
+    leaping_ops.now_ns = leaping_now_ns;
+    leaping_ops.reap = leaping_reap;
+    world->ops = &leaping_ops;
+}
+
+static void
+jump(struct side *side)
+{
+    const uint64_t far = gy_rng_below(&side->rng, 2 * YEARS_US);
+
+    gy_world_sim_set_wall_us(side->machine.world, 1700000000000000ull + far - YEARS_US);
+    if (gy_rng_below(&side->rng, 2) == 0) {
+        leap_ns += gy_rng_below(&side->rng, LEAP_NS_MAX);
+    }
+    side->jumps++;
+}
 
 static void
 draw_options(struct side *side)
@@ -50,6 +102,7 @@ open_side(struct side *side)
     gyre_status status;
 
     sim_machine_start(&side->machine, side->disk, NULL, &side->knobs, gy_rng_next(&side->rng));
+    take_over_clock(side->machine.world);
     status = sim_open(&side->machine, &side->knobs, GYRE_OPEN_CREATE, &side->db);
     if (status != GYRE_OK) {
         sim_fail_status(side->machine.loop, status, "open");
@@ -97,7 +150,7 @@ mix(uint64_t hash, uint64_t value)
 static void
 do_write(struct side *side, struct gy_rng *stream, uint64_t id)
 {
-    const uint64_t count = gy_rng_below(stream, 4) == 0 ? 2 + gy_rng_below(stream, 10) : 1;
+    const uint64_t count = gy_rng_below(stream, 4) == 0 ? 2 + gy_rng_below(stream, 5) : 1;
     const bool buffered = gy_rng_below(&side->rng, 2) == 0;
     struct gyre_write_options options = {.struct_size = sizeof(options)};
     gyre_batch *batch = gyre_batch_make();
@@ -203,6 +256,9 @@ release_all(struct side *side)
 static void
 meddle(struct side *side)
 {
+    if (side->has_jumps && gy_rng_below(&side->rng, 10) == 0) {
+        jump(side);
+    }
     switch (gy_rng_below(&side->rng, 40)) {
     case 0:
         must_ok(side, gyre_flush(side->db), "flush");
@@ -249,11 +305,32 @@ do_one(struct side *side, struct gy_rng *stream, uint64_t id)
 }
 
 static void
-run_side(struct side *side, uint64_t stream_seed, uint64_t seed, const char *name)
+do_timed(struct side *side, struct gy_rng *stream, uint32_t op)
 {
+    const uint32_t restarts = side->restarts;
+    const uint64_t start = machine_ops->now_ns(side->machine.world);
+    uint64_t took;
+
+    side->answers[op] = do_one(side, stream, op + 1);
+    if (side->restarts != restarts) {
+        return; /* another machine */
+    }
+    took = machine_ops->now_ns(side->machine.world) - start;
+    side->op_ns_max = gy_max_u64(side->op_ns_max, took);
+    if (took > OP_NS_MAX) {
+        sim_fail("an operation took %llu ms", (unsigned long long)(took / GY_NS_PER_MS));
+    }
+}
+
+static void
+run_side(struct side *side, uint64_t stream_seed, uint64_t seed, bool has_jumps)
+{
+    const char *name = has_jumps ? "jumping" : "steady";
     struct gy_rng stream;
 
     memset(side, 0, sizeof(*side));
+    side->has_jumps = has_jumps;
+    leap_ns = 0;
     gy_heap_init(&side->heap, UINT64_MAX);
     gy_rng_init(&side->rng, seed);
     gy_rng_init(&stream, stream_seed);
@@ -263,7 +340,7 @@ run_side(struct side *side, uint64_t stream_seed, uint64_t seed, const char *nam
     open_side(side);
     for (uint32_t i = 0; i < OPS; i++) {
         sim_set_place(1, "%s side, operation %u", name, i);
-        side->answers[i] = do_one(side, &stream, i + 1);
+        do_timed(side, &stream, i);
         meddle(side);
     }
     release_all(side);
@@ -306,6 +383,8 @@ main(int argc, char **argv)
     uint64_t seed = 1;
     uint64_t restarts = 0;
     uint64_t kills = 0;
+    uint64_t jumps = 0;
+    uint64_t op_ns_max = 0;
     double seconds;
 
     for (int i = 1; i < argc; i += 2) {
@@ -322,18 +401,22 @@ main(int argc, char **argv)
     sim_set_program("sim_pairs");
     for (uint64_t i = 0; i < pairs; i++) {
         sim_set_place(0, "sim_pairs --pairs 1 --seed %llu", (unsigned long long)(seed + i));
-        run_side(&sides[0], seed + i, gy_mix64(2 * (seed + i)), "first");
-        run_side(&sides[1], seed + i, gy_mix64(2 * (seed + i) + 1), "second");
+        run_side(&sides[0], seed + i, gy_mix64(2 * (seed + i)), false);
+        run_side(&sides[1], seed + i, gy_mix64(2 * (seed + i) + 1), true);
         compare_sides(&sides[0], &sides[1]);
         restarts += sides[0].restarts + sides[1].restarts;
         kills += sides[0].kills + sides[1].kills;
+        jumps += sides[1].jumps;
+        op_ns_max = gy_max_u64(op_ns_max, gy_max_u64(sides[0].op_ns_max, sides[1].op_ns_max));
     }
     seconds = now_s() - start;
-    (void)printf("%llu pairs of %u operations, %llu restarts (%llu kills): 0 differences; %.0f "
-                 "pairs a minute\n",
-                 (unsigned long long)pairs, OPS, (unsigned long long)restarts,
-                 (unsigned long long)kills, (double)pairs * 60 / seconds);
-    sim_check(restarts > 0 && kills > 0);
+    (void)printf(
+        "%llu pairs of %u operations, %llu restarts (%llu kills), %llu jumps of the clocks: "
+        "0 differences; the longest operation %llu ms; %.0f pairs a minute\n",
+        (unsigned long long)pairs, OPS, (unsigned long long)restarts, (unsigned long long)kills,
+        (unsigned long long)jumps, (unsigned long long)(op_ns_max / GY_NS_PER_MS),
+        (double)pairs * 60 / seconds);
+    sim_check(pairs < 20 || (restarts > 0 && kills > 0 && jumps > 0));
     free(sides);
     return 0;
 }
