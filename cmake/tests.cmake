@@ -1,5 +1,5 @@
 # Tests. A file is a test: tests/unit/test_x.c is the ctest `test_x`, tests/sim/sim_x.c is `sim_x`,
-# and so on. Labels: unit sim crash kernel cli fuzz example check consume.
+# and so on. Labels: unit sim crash soak kernel cli fuzz example check consume.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -62,6 +62,10 @@ foreach(source ${crash_sources})
     get_filename_component(name ${source} NAME_WE)
     gyre_test_program(${name} ${source})
 endforeach()
+if(TARGET soak) # longer: SOAK_SECONDS=3600 build/release/soak
+    add_test(NAME soak COMMAND soak)
+    gyre_test_properties(soak soak)
+endif()
 file(GLOB crash_scripts CONFIGURE_DEPENDS tests/crash/*.sh)
 foreach(script ${crash_scripts})
     get_filename_component(name ${script} NAME_WE)
