@@ -1,0 +1,516 @@
+/* test_manifest.c - the manifest on the simulated disk: what was appended is what is replayed, also
+ * after a power cut, over any number of rotations; a rotation that fails at any step leaves the
+ * store as it was; a failed append poisons. Rules N1 to N5 are in engine/disk/manifest.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/disk/manifest.h"
+#include "engine/disk/names.h"
+#include "io/base/bits.h"
+#include "tests/support/disk_kit.h"
+
+#define STORE_ID 4711u
+#define LOGS_MAX 4096u
+
+/* The state that a manifest describes, as far as these tests go: which logs there are. */
+struct content {
+    bool has_log[LOGS_MAX];
+    uint32_t edit_count; /* only of what was replayed */
+};
+
+struct rig {
+    struct disk_kit kit;
+    struct gy_manifest manifest;
+    uint64_t next_number;
+    struct content content;
+    uint64_t fault_nth;
+};
+
+static void
+snapshot(void *arg, struct gy_writer *writer)
+{
+    const struct rig *rig = arg;
+    struct gy_edit edit = {.kind = GY_EDIT_STORE};
+
+    edit.u.store.store_id = STORE_ID;
+    edit.u.store.comparator = gyre_str("test");
+    gy_edit_encode(writer, &edit);
+    for (uint32_t i = 0; i < LOGS_MAX; i++) {
+        if (rig->content.has_log[i]) {
+            edit = (struct gy_edit){.kind = GY_EDIT_ADD_LOG};
+            edit.u.log.number = i + 1;
+            gy_edit_encode(writer, &edit);
+        }
+    }
+}
+
+static void
+rig_make(struct rig *rig, uint64_t seed)
+{
+    memset(rig, 0, sizeof(*rig));
+    disk_kit_make(&rig->kit, &(struct disk_kit_config){.seed = seed, .short_transfers = seed % 2});
+    rig->next_number = 1;
+    gy_manifest_init(&rig->manifest, &rig->kit.loop, &rig->kit.dir, STORE_ID, &rig->next_number,
+                     snapshot, rig);
+}
+
+static void
+close_manifest(void *arg)
+{
+    struct rig *rig = arg;
+
+    gy_in_coroutine();
+    gy_manifest_await_close(&rig->manifest);
+}
+
+static void
+rig_free(struct rig *rig)
+{
+    disk_kit_run(&rig->kit, close_manifest, rig);
+    disk_kit_free(&rig->kit);
+}
+
+/* One edit that adds a log; the content has it once it is acknowledged. */
+static GY_SUSPENDS gyre_status
+await_add(struct rig *rig, uint32_t log)
+{
+    struct gy_edit edit = {.kind = GY_EDIT_ADD_LOG};
+    gyre_status status;
+
+    edit.u.log.number = log + 1;
+    status = gy_manifest_await_append(&rig->manifest, &edit, 1);
+    if (status == GYRE_OK) {
+        rig->content.has_log[log] = true;
+    }
+    return status;
+}
+
+/* ---- Reading, in another process ---- */
+
+static gyre_status
+apply(void *arg, const struct gy_edit *edit)
+{
+    struct content *content = arg;
+
+    content->edit_count++;
+    if (edit->kind == GY_EDIT_ADD_LOG) {
+        assert_in_range(edit->u.log.number, 1, LOGS_MAX);
+        assert_false(content->has_log[edit->u.log.number - 1]); /* each is added once */
+        content->has_log[edit->u.log.number - 1] = true;
+    }
+    return GYRE_OK;
+}
+
+struct reading {
+    struct gy_loop *loop;
+    struct content content;
+    struct gy_manifest_end end;
+    gyre_status status;
+    struct gyre_error error;
+};
+
+static void
+read_main(void *arg)
+{
+    struct reading *reading = arg;
+    struct gy_file dir = GY_FILE_CLOSED;
+
+    gy_in_coroutine();
+    reading->status = gy_dir_await_open(reading->loop, "/db", false, &dir);
+    if (reading->status == GYRE_OK) {
+        reading->status =
+            gy_manifest_await_load(reading->loop, &dir, apply, &reading->content, &reading->end);
+        reading->error = *gy_sched_error(&reading->loop->sched);
+        (void)gy_file_await_close(reading->loop, &dir);
+    }
+}
+
+/* What is on the disk, by a loop of its own. */
+static void
+read_disk(struct gy_sim_disk *disk, struct reading *reading)
+{
+    struct gy_world_sim_config config;
+    struct gy_world *world = NULL;
+    struct gy_loop loop;
+
+    memset(reading, 0, sizeof(*reading));
+    gy_world_sim_config_init(&config, 1);
+    assert_int_equal(gy_world_sim_open(&config, disk, &world), GYRE_OK);
+    assert_int_equal(gy_loop_init(&loop, &(struct gy_loop_config){.world = world}, NULL), GYRE_OK);
+    reading->loop = &loop;
+    assert_int_equal(gy_spawn(&loop.sched, GY_CLASS_FOREGROUND, "read", read_main, reading, NULL),
+                     GYRE_OK);
+    while (!gy_loop_is_idle(&loop)) {
+        (void)gy_loop_turn(&loop, true, GY_NEVER);
+    }
+    gy_loop_fini(&loop);
+}
+
+static bool
+is_content(const struct reading *reading, const struct content *wanted)
+{
+    return reading->status == GYRE_OK &&
+           memcmp(reading->content.has_log, wanted->has_log, sizeof(wanted->has_log)) == 0;
+}
+
+/* After power cuts of every kind the manifest says `wanted`, or, when given, `other`. */
+static void
+check_crashes(struct rig *rig, const struct content *wanted, const struct content *other)
+{
+    struct gy_rng rng;
+
+    gy_rng_init(&rng, 11);
+    for (uint32_t i = 0; i < 6; i++) {
+        const enum gy_sim_crash mode = i == 0   ? GY_SIM_CRASH_NONE
+                                       : i == 1 ? GY_SIM_CRASH_ALL
+                                                : GY_SIM_CRASH_RANDOM;
+        struct gy_sim_disk *disk = gy_sim_disk_crash(rig->kit.disk, &rng, mode);
+        static struct reading reading;
+
+        read_disk(disk, &reading);
+        if (!is_content(&reading, wanted) && (other == NULL || !is_content(&reading, other))) {
+            fail_msg("crash %u: %s %s", i, gyre_status_name(reading.status), reading.error.text);
+        }
+        gy_sim_disk_free(disk);
+    }
+}
+
+/* ---- Appending ---- */
+
+static void
+run_appends(void *arg)
+{
+    struct rig *rig = arg;
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    for (uint32_t i = 0; i < 150; i++) {
+        assert_int_equal(await_add(rig, i), GYRE_OK);
+        check_crashes(rig, &rig->content, NULL); /* N1 */
+    }
+    assert_in_range(rig->manifest.number, 4, 100); /* it has rotated some times */
+}
+
+/* Goal:   an append that returned OK is there after any power cut, over rotations too (N1, N3).
+ * Method: 150 appends, power cuts of six kinds after each. */
+static void
+manifest_replays_what_was_appended(void **state)
+{
+    (void)state;
+
+    for (uint64_t seed = 0; seed < 2; seed++) {
+        static struct rig rig;
+
+        rig_make(&rig, seed);
+        disk_kit_run(&rig.kit, run_appends, &rig);
+        rig_free(&rig);
+    }
+}
+
+#define PREFIX_APPENDS 20u
+
+static void
+run_prefixes(void *arg)
+{
+    struct rig *rig = arg;
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    for (uint32_t i = 0; i < PREFIX_APPENDS; i++) {
+        assert_int_equal(await_add(rig, i), GYRE_OK);
+    }
+    assert_int_equal(rig->manifest.number, 1);
+    assert_int_equal(rig->manifest.end, (PREFIX_APPENDS + 1) * GY_PAGE);
+}
+
+/* Goal:   reading stops where frames stop, and what is before counts; a gap with a frame behind it
+ *         is CORRUPT, as is one in what CURRENT calls durable (N4).
+ * Method: zeros from every frame on; zeros in every single frame; in both cases every offset told
+ *         is that of the gap. */
+static void
+manifest_replays_every_prefix(void **state)
+{
+    static const uint8_t zeros[GY_PAGE];
+    static struct rig rig;
+    static struct reading reading;
+    char path[80];
+    char name[GY_NAME_MAX];
+    (void)state;
+
+    rig_make(&rig, 4);
+    disk_kit_run(&rig.kit, run_prefixes, &rig);
+    gy_name_manifest(name, rig.manifest.number);
+    (void)snprintf(path, sizeof(path), "/db/%s", name);
+    for (uint32_t frame = 0; frame <= PREFIX_APPENDS; frame++) {
+        struct gy_sim_disk *one = gy_sim_disk_clone(rig.kit.disk);
+        struct gy_sim_disk *rest = gy_sim_disk_clone(rig.kit.disk);
+        struct content wanted = {{false}, 0};
+
+        for (uint32_t i = frame; i <= PREFIX_APPENDS; i++) {
+            (void)gy_sim_disk_poke(rest, path, i * GY_PAGE, zeros, GY_PAGE);
+        }
+        for (uint32_t i = 0; i + 1 < frame; i++) {
+            wanted.has_log[i] = true;
+        }
+        read_disk(rest, &reading);
+        if (frame == 0) {
+            assert_int_equal(reading.status, GYRE_CORRUPT); /* CURRENT says that it was durable */
+        } else {
+            assert_true(is_content(&reading, &wanted));
+            assert_int_equal(reading.end.end, frame * GY_PAGE);
+        }
+        (void)gy_sim_disk_poke(one, path, frame * GY_PAGE, zeros, GY_PAGE);
+        read_disk(one, &reading);
+        if (frame == PREFIX_APPENDS) {
+            assert_true(is_content(&reading, &wanted));
+        } else {
+            assert_int_equal(reading.status, GYRE_CORRUPT);
+            assert_string_equal(reading.error.file, name);
+            assert_int_equal(reading.error.offset, frame * GY_PAGE);
+        }
+        gy_sim_disk_free(one);
+        gy_sim_disk_free(rest);
+    }
+    rig_free(&rig);
+}
+
+/* ---- Failing ---- */
+
+static struct gy_sim_faults
+fail_nth(uint64_t nth, uint32_t op_mask, int os_errno)
+{
+    struct gy_sim_faults faults = {.rule_count = 1};
+
+    faults.rules[0] = (struct gy_sim_rule){
+        .fault = GY_SIM_FAULT_ERROR, .op_mask = op_mask, .nth = nth, .os_errno = os_errno};
+    return faults;
+}
+
+struct rotation {
+    struct rig rig;
+    uint64_t nth;
+    gyre_status status;
+    bool poisoned;
+};
+
+static void
+run_rotation(void *arg)
+{
+    struct rotation *rotation = arg;
+    struct rig *rig = &rotation->rig;
+    const struct gy_sim_faults faults = fail_nth(rotation->nth, 0, 0);
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(await_add(rig, i), GYRE_OK);
+    }
+    gy_world_sim_set_faults(rig->kit.world, &faults);
+    rotation->status = gy_manifest_await_rotate(&rig->manifest);
+    gy_world_sim_set_faults(rig->kit.world, NULL);
+    rotation->poisoned = rig->manifest.poison != GYRE_OK;
+    check_crashes(rig, &rig->content, NULL);
+    if (rotation->poisoned) {
+        assert_int_equal(await_add(rig, 5), GYRE_READ_ONLY); /* N2 */
+        assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_READ_ONLY);
+    } else { /* the old one or the new one is in force, and takes more */
+        assert_int_equal(await_add(rig, 5), GYRE_OK);
+        assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+        assert_int_equal(await_add(rig, 6), GYRE_OK);
+    }
+    check_crashes(rig, &rig->content, NULL);
+}
+
+/* Goal:   a rotation that fails at any step loses nothing: before the rename the old manifest goes
+ *         on, after it nobody writes to either (N2, N3).
+ * Method: the n-th request of it fails, for every n; power cuts then and after what follows. */
+static void
+manifest_rotation_may_fail_at_every_step(void **state)
+{
+    static struct rotation rotation;
+    uint32_t failed = 0;
+    uint32_t poisoned = 0;
+    (void)state;
+
+    for (uint64_t nth = 1;; nth++) {
+        uint64_t strikes;
+
+        memset(&rotation, 0, sizeof(rotation));
+        rotation.nth = nth;
+        rig_make(&rotation.rig, 2 * nth);
+        disk_kit_run(&rotation.rig.kit, run_rotation, &rotation);
+        strikes = rotation.status != GYRE_OK;
+        failed += rotation.status != GYRE_OK;
+        poisoned += rotation.poisoned;
+        assert_true(rotation.status == GYRE_OK || rotation.status == GYRE_IO);
+        rig_free(&rotation.rig);
+        if (strikes == 0 && nth > 40) {
+            break; /* behind the end of it */
+        }
+    }
+    assert_in_range(failed, 10, 100);
+    assert_in_range(poisoned, 1, 3); /* the sync of the directory behind the rename */
+}
+
+static void
+run_poison(void *arg)
+{
+    struct rig *rig = arg;
+    const struct gy_sim_faults faults = fail_nth(rig->fault_nth, 1u << GY_OP_WRITE, EIO);
+    const struct gy_sim_faults count_writes = fail_nth(1u << 30, 1u << GY_OP_WRITE, 0);
+    struct content before;
+    struct content after;
+    uint64_t events;
+    uint32_t i = 0;
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    gy_world_sim_set_faults(rig->kit.world, &faults);
+    while (await_add(rig, i) == GYRE_OK) {
+        i++;
+    }
+    assert_int_equal(i + 1, rig->fault_nth);
+    gy_world_sim_set_faults(rig->kit.world, &count_writes);
+    before = rig->content;
+    after = rig->content;
+    after.has_log[i] = true;
+    check_crashes(rig, &before, &after); /* the edit is there or it is not */
+    events = gy_world_sim_event_count(rig->kit.world);
+    for (uint32_t j = 0; j < 3; j++) {
+        assert_int_equal(await_add(rig, 100 + j), GYRE_READ_ONLY);
+        assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_READ_ONLY);
+    }
+    assert_int_equal(gy_world_sim_event_count(rig->kit.world), events); /* not even tried */
+    check_crashes(rig, &before, &after);
+    gy_world_sim_set_faults(rig->kit.world, NULL);
+}
+
+/* Goal:   after a failed append nobody writes any more, not even a rotation, and what was
+ *         acknowledged is there (N2).
+ * Method: the n-th append fails; requests are counted after it. */
+static void
+manifest_is_poisoned_by_a_failed_append(void **state)
+{
+    (void)state;
+
+    for (uint64_t nth = 1; nth < 20; nth++) {
+        static struct rig rig;
+
+        rig_make(&rig, 2 * nth);
+        rig.fault_nth = nth;
+        disk_kit_run(&rig.kit, run_poison, &rig);
+        rig_free(&rig);
+    }
+}
+
+static void
+run_full(void *arg)
+{
+    struct rig *rig = arg;
+    struct gy_sim_faults full = fail_nth(1, 1u << GY_OP_ALLOCATE, ENOSPC);
+    gyre_status status;
+    uint32_t i = 0;
+
+    gy_in_coroutine();
+    full.rules[0].is_repeated = true;
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    gy_world_sim_set_faults(rig->kit.world, &full);
+    do {
+        status = await_add(rig, i);
+        i += status == GYRE_OK;
+    } while (status == GYRE_OK);
+    assert_int_equal(status, GYRE_NO_SPACE);
+    assert_int_equal(rig->manifest.number, 1);
+    assert_int_equal((i + 1) * GY_PAGE, rig->manifest.capacity); /* to the last page */
+    assert_int_equal(await_add(rig, i), GYRE_NO_SPACE);
+    assert_int_equal(rig->manifest.poison, GYRE_OK);
+    check_crashes(rig, &rig->content, NULL);
+    gy_world_sim_set_faults(rig->kit.world, NULL); /* there is space again */
+    assert_int_equal(await_add(rig, i), GYRE_OK);
+    assert_true(rig->manifest.number > 1);
+    check_crashes(rig, &rig->content, NULL);
+}
+
+/* Goal:   on a full disk the half of the file that was kept for it is used up, then appends are
+ *         refused without poison, and work again when there is space (N3). */
+static void
+manifest_goes_on_in_its_file_when_the_disk_is_full(void **state)
+{
+    static struct rig rig;
+    (void)state;
+
+    rig_make(&rig, 8);
+    disk_kit_run(&rig.kit, run_full, &rig);
+    rig_free(&rig);
+}
+
+struct adoption {
+    struct rig rig;
+    struct gy_manifest_end end;
+};
+
+static void
+run_adopt(void *arg)
+{
+    struct adoption *adoption = arg;
+    struct rig *rig = &adoption->rig;
+
+    gy_in_coroutine();
+    gy_manifest_await_close(&rig->manifest);
+    gy_manifest_init(&rig->manifest, &rig->kit.loop, &rig->kit.dir, STORE_ID, &rig->next_number,
+                     snapshot, rig);
+    assert_int_equal(gy_manifest_await_adopt(&rig->manifest, &adoption->end), GYRE_OK);
+    for (uint32_t i = PREFIX_APPENDS; i < 100; i++) {
+        assert_int_equal(await_add(rig, i), GYRE_OK);
+        check_crashes(rig, &rig->content, NULL);
+    }
+}
+
+/* Goal:   a process that goes on with the manifest it has read overwrites what was torn behind its
+ *         end, and rotates as any other (N5).
+ * Method: half a frame behind the end; appends, with power cuts after each. */
+static void
+manifest_is_adopted_where_it_ends(void **state)
+{
+    static struct adoption adoption;
+    static struct reading reading;
+    struct rig *rig = &adoption.rig;
+    uint8_t torn[GY_PAGE];
+    char path[80];
+    char name[GY_NAME_MAX];
+    (void)state;
+
+    rig_make(rig, 6);
+    disk_kit_run(&rig->kit, run_prefixes, rig);
+    gy_name_manifest(name, rig->manifest.number);
+    (void)snprintf(path, sizeof(path), "/db/%s", name);
+    memset(torn, 0x77, sizeof(torn));
+    (void)gy_sim_disk_poke(rig->kit.disk, path, rig->manifest.end, torn, sizeof(torn));
+    read_disk(rig->kit.disk, &reading);
+    assert_true(is_content(&reading, &rig->content));
+    adoption.end = reading.end;
+    disk_kit_run(&rig->kit, run_adopt, &adoption);
+    rig_free(rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(manifest_replays_what_was_appended),
+        cmocka_unit_test(manifest_replays_every_prefix),
+        cmocka_unit_test(manifest_rotation_may_fail_at_every_step),
+        cmocka_unit_test(manifest_is_poisoned_by_a_failed_append),
+        cmocka_unit_test(manifest_goes_on_in_its_file_when_the_disk_is_full),
+        cmocka_unit_test(manifest_is_adopted_where_it_ends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
