@@ -39,6 +39,7 @@ gy_table_output_await_open(struct gy_table_output *output, struct gy_loop *loop,
     st = gy_file_await_allocate(loop, &output->file, size, klass);
     if (st == GYRE_OK) {
         output->allocated = size;
+        output->size_max = size;
     }
     return st;
 }
@@ -139,6 +140,7 @@ await_room(struct gy_table_output *output, uint64_t end)
         return GYRE_OK;
     }
     output->allocated = size;
+    output->size_max = size;
     st = gy_file_await_allocate(output->loop, &output->file, size, output->klass);
     if (st == GYRE_NO_SPACE && size > end) { /* what is really needed may still fit */
         output->allocated = end;
@@ -225,7 +227,7 @@ gy_table_output_await_finish(struct gy_table_output *output)
         st = gy_first(st, await_write(output, i));
     }
     st = gy_first(st, await_sync(output));
-    if (st == GYRE_OK && output->allocated != output->base) {
+    if (st == GYRE_OK && output->size_max != output->base) {
         st = gy_file_await_truncate(output->loop, &output->file, output->base);
     }
     if (st == GYRE_OK && !GY_MUTANT(table_not_synced)) {

@@ -27,7 +27,8 @@ struct gy_table_output {
     uint32_t current;
     uint32_t fill;      /* bytes in the current buffer */
     uint64_t base;      /* offset in the file of the current buffer */
-    uint64_t allocated; /* size of the file: blocks are reserved up to there */
+    uint64_t allocated; /* blocks are reserved up to there */
+    uint64_t size_max;  /* the file is no larger; a refused reserve may have kept some of it */
     uint64_t synced;    /* offset at which the last sync was started */
     struct gy_req sync;
     bool sync_in_flight;

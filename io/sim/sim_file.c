@@ -257,20 +257,45 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
     return (int32_t)size;
 }
 
+/* A disk that gets full before `size` keeps what it has got, and the size, as ext4 does. Returns how
+ * far it came. */
+static uint64_t
+allocate_what_fits(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t size)
+{
+    uint64_t free_pages = gy_sim_disk_free_bytes(disk) / GY_PAGE;
+    uint32_t page = 0;
+
+    for (; page < pages_of(size); page++) {
+        if (gy_sim_map_is_allocated(&inode->now, page)) {
+            continue;
+        }
+        if (free_pages == 0) {
+            break;
+        }
+        free_pages--;
+        gy_sim_map_allocate(disk->heap, &inode->now, page);
+    }
+    return (uint64_t)page * GY_PAGE;
+}
+
 int32_t
 gy_sim_file_allocate(struct gy_sim_disk *disk, uint32_t ino, uint64_t size)
 {
     struct gy_sim_inode *inode = gy_sim_disk_edit(disk, ino);
     const uint64_t missing = pages_of(size) - gy_sim_map_count_below(&inode->now, pages_of(size));
+    const bool fits = missing <= gy_sim_disk_free_bytes(disk) / GY_PAGE;
 
-    if (missing > gy_sim_disk_free_bytes(disk) / GY_PAGE) {
-        return gy_sim_disk_full_error(disk);
+    if (fits) {
+        gy_sim_map_allocate_below(disk->heap, &inode->now, pages_of(size));
+    } else {
+        size = allocate_what_fits(disk, inode, size);
     }
-    gy_sim_map_allocate_below(disk->heap, &inode->now, pages_of(size));
-    disk->seq++;
-    inode->size = gy_max_u64(inode->size, size);
-    size_push(disk, inode, inode->size, true);
-    return 0;
+    if (fits || size > inode->size) {
+        disk->seq++;
+        inode->size = gy_max_u64(inode->size, size);
+        size_push(disk, inode, inode->size, true);
+    }
+    return fits ? 0 : gy_sim_disk_full_error(disk);
 }
 
 int32_t

@@ -702,6 +702,23 @@ sim_disk_capacity_counts_pages_of_reachable_files(void **state)
     assert_int_equal(size_after(GY_SIM_CRASH_NONE, "/a"), 2 * GY_PAGE); /* not yet synced away */
 }
 
+/* Goal:   reserving more than there is is refused, and keeps what there was, size included (as ext4
+ *         does); nothing that was there before is lost. */
+static void
+sim_disk_refused_allocate_keeps_what_it_got(void **state)
+{
+    const uint32_t a = make_durable("a", 2 * GY_PAGE, 1);
+
+    (void)state;
+    gy_sim_disk_set_capacity(disk, 5 * GY_PAGE);
+    assert_int_equal(finish(begin(GY_OP_ALLOCATE, a, 0, 9 * GY_PAGE, 0, 0)), -ENOSPC);
+    assert_int_equal(gy_sim_disk_file_size(disk, "/a"), 5 * GY_PAGE);
+    assert_int_equal(gy_sim_disk_free_bytes(disk), 0);
+    assert_int_equal(byte_after(GY_SIM_CRASH_NONE, "/a", 100), 1);
+    assert_int_equal(finish(begin(GY_OP_ALLOCATE, a, 0, 4 * GY_PAGE, 0, 0)), 0);
+    assert_int_equal(gy_sim_disk_file_size(disk, "/a"), 5 * GY_PAGE);
+}
+
 /* Goal:   the oracle says "durable" exactly when no crash can change name or bytes.
  * Method: each step of creating a file, and the crashes that contradict a wrong answer. */
 static void
@@ -897,6 +914,7 @@ main(void)
         T(sim_disk_failed_sync_is_not_made_good_by_the_next),
         T(sim_disk_truncate_is_pending_until_a_sync),
         T(sim_disk_capacity_counts_pages_of_reachable_files),
+        T(sim_disk_refused_allocate_keeps_what_it_got),
         T(sim_disk_durable_oracle_follows_each_rule),
         T(sim_disk_crash_agrees_with_a_naive_model),
         T(sim_disk_crash_is_a_function_of_its_draw),

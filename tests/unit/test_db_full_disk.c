@@ -1,0 +1,161 @@
+/* test_db_full_disk.c - a store on a simulated disk that is full, or nearly so. On real file
+ * systems: tests/kernel/kernel_disk_full.sh. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/db/db.h"
+#include "gyre/gyre.h"
+#include "io/base/bits.h"
+#include "io/sim/world_sim.h"
+
+/* Now and then a value that makes its table larger than was reserved for it. */
+#define VALUE_SIZE 900u
+#define LARGE_SIZE 90000u
+#define LARGE_EVERY 37u
+#define KEYS 400u
+
+struct rig {
+    struct gy_heap heap;
+    struct gy_sim_disk *disk;
+    struct gy_world *world;
+    gyre_loop *loop;
+    gyre_db *db;
+};
+
+static void
+open_loop(struct rig *rig, uint64_t seed)
+{
+    struct gy_world_sim_config config;
+
+    gy_world_sim_config_init(&config, seed);
+    assert_int_equal(gy_world_sim_open(&config, rig->disk, &rig->world), GYRE_OK);
+    assert_int_equal(
+        gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 64 * GY_MIB, .cache_size = GY_MIB),
+                        rig->world, &rig->loop, NULL),
+        GYRE_OK);
+}
+
+static gyre_status
+open_store(struct rig *rig)
+{
+    return gyre_open(rig->loop, "/s",
+                     GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = 64 * GY_KIB,
+                                  .table_size = 64 * GY_KIB, .wal_slot_size = 256 * GY_KIB,
+                                  .wal_buffer_size = 256 * GY_KIB, .level0_tables = 2,
+                                  .compression = GYRE_COMPRESSION_NONE),
+                     &rig->db);
+}
+
+static void
+begin(struct rig *rig, uint64_t seed)
+{
+    *rig = (struct rig){.db = NULL};
+    gy_heap_init(&rig->heap, UINT64_MAX);
+    rig->disk = gy_sim_disk_make(NULL, &rig->heap);
+    open_loop(rig, seed);
+    assert_int_equal(open_store(rig), GYRE_OK);
+}
+
+static void
+end(struct rig *rig)
+{
+    assert_int_equal(gyre_close(rig->db), GYRE_OK);
+    assert_int_equal(gy_world_sim_violation_count(rig->world), 0);
+    assert_int_equal(gyre_loop_close(rig->loop), GYRE_OK);
+    gy_sim_disk_free(rig->disk);
+    assert_int_equal(rig->heap.used, 0);
+}
+
+static size_t
+value_size(uint32_t i)
+{
+    return i % LARGE_EVERY == LARGE_EVERY - 1 ? LARGE_SIZE : VALUE_SIZE;
+}
+
+static gyre_status
+put(struct rig *rig, uint32_t i, enum gyre_durability durability)
+{
+    static uint8_t value[LARGE_SIZE];
+    char key[32];
+
+    memset(value, (int)i, sizeof(value));
+    (void)snprintf(key, sizeof(key), "key%05u", i % KEYS);
+    return gyre_put(rig->db, GYRE_WRITE_OPTIONS(.durability = durability), gyre_str(key),
+                    gyre_slice(value, value_size(i)));
+}
+
+/* After `count` puts every key has its last value. */
+static void
+expect(struct rig *rig, uint32_t count)
+{
+    for (uint32_t i = count > KEYS ? count - KEYS : 0; i < count; i++) {
+        struct gyre_value value;
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "key%05u", i % KEYS);
+        assert_int_equal(gyre_get(rig->db, NULL, gyre_str(key), &value), GYRE_OK);
+        assert_int_equal(value.size, value_size(i));
+        assert_int_equal(*(const uint8_t *)value.data, (uint8_t)i);
+        gyre_value_release(&value);
+    }
+}
+
+/* Put until it is refused twice in a row; the number of the first that was. */
+static uint32_t
+fill(struct rig *rig, uint32_t first, enum gyre_durability durability)
+{
+    for (uint32_t i = first; i < first + 5000; i++) {
+        gyre_status status = put(rig, i, durability);
+
+        if (status == GYRE_NO_SPACE) { /* a flush may just have given some back */
+            assert_int_equal(gyre_sleep(rig->loop, 500u * 1000u * 1000u), GYRE_OK);
+            status = put(rig, i, durability);
+        }
+        if (status == GYRE_NO_SPACE) {
+            return i;
+        }
+        assert_int_equal(status, GYRE_OK);
+    }
+    return first + 5000;
+}
+
+/* Goal:   a table that is made while the disk gets full is whole, or is not there: a file system
+ *         that keeps a part of what it could not reserve in full makes no difference. */
+static void
+db_tables_of_a_nearly_full_disk_are_whole(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 60; round++) {
+        struct gyre_verify_result result;
+        struct rig rig;
+        uint32_t count;
+
+        begin(&rig, round + 1);
+        gy_sim_disk_set_capacity(rig.disk, gy_sim_disk_used_bytes(rig.disk) + 400 * GY_KIB +
+                                               round * 24 * GY_KIB);
+        count = fill(&rig, 0, GYRE_BUFFERED);
+        assert_in_range(count, 1, 5000);
+        gy_sim_disk_set_capacity(rig.disk, 0);
+        assert_int_equal(gyre_wait_idle(rig.db), GYRE_OK);
+        assert_int_equal(gyre_verify(rig.db, NULL, NULL, NULL, &result), GYRE_OK);
+        expect(&rig, count);
+        end(&rig);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(db_tables_of_a_nearly_full_disk_are_whole),
+    };
+
+    return cmocka_run_group_tests_name("db_full_disk", tests, NULL, NULL);
+}
