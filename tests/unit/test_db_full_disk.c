@@ -150,11 +150,36 @@ db_tables_of_a_nearly_full_disk_are_whole(void **state)
     }
 }
 
+/* Goal:   who waits for log space is told when the flush that would free a log fails for space, and
+ *         does not wait for ever: each DURABLE commit takes a page of the log, so the logs are full
+ *         before the memtables are. */
+static void
+db_tells_that_no_log_gets_free(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 10; round++) {
+        struct rig rig;
+        uint32_t count;
+
+        begin(&rig, round + 1);
+        gy_sim_disk_set_capacity(rig.disk, gy_sim_disk_used_bytes(rig.disk) + 700 * GY_KIB +
+                                               round * 100 * GY_KIB);
+        count = fill(&rig, 0, GYRE_DURABLE);
+        assert_in_range(count, 1, 4999);
+        gy_sim_disk_set_capacity(rig.disk, 0);
+        assert_int_equal(gyre_sleep(rig.loop, 1000u * 1000u * 1000u), GYRE_OK);
+        assert_int_equal(put(&rig, count, GYRE_DURABLE), GYRE_OK);
+        expect(&rig, count + 1);
+        end(&rig);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(db_tables_of_a_nearly_full_disk_are_whole),
+        cmocka_unit_test(db_tells_that_no_log_gets_free),
     };
 
     return cmocka_run_group_tests_name("db_full_disk", tests, NULL, NULL);
