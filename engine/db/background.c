@@ -7,6 +7,7 @@
  * after a pause; a failed manifest write ends background work until the store is reopened.
  */
 #include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
@@ -159,9 +160,10 @@ await_flush_install(gyre_db *db, struct gy_memtable *memtable, const struct gy_j
     gy_edit_counters(db, &outputs.edits[outputs.count]);
     outputs.edits[outputs.count + 1].kind = GY_EDIT_FLUSHED;
     outputs.edits[outputs.count + 1].u.flushed.sequence = flushed;
-    outputs.edits[outputs.count + 1].u.flushed.log_min = db->has_wal || db->state == GY_DB_OPENING
-                                                             ? gy_wal_log_min(&db->wal, flushed)
-                                                             : db->next_file_number;
+    outputs.edits[outputs.count + 1].u.flushed.log_min =
+        db->has_wal || db->state == GY_DB_OPENING || db->waiting != NULL
+            ? gy_wal_log_min(&db->wal, flushed)
+            : db->next_file_number;
     install.edits = outputs.edits;
     install.edit_count = outputs.count + 2;
     install.change.added = outputs.tables;
@@ -228,12 +230,17 @@ await_flush_one(gyre_db *db, struct gy_memtable *memtable)
 GY_SUSPENDS gyre_status
 gy_db_await_flush_active(gyre_db *db)
 {
-    gyre_status status = gy_db_rotate(db);
+    gyre_status status = GYRE_OK;
 
-    while (status == GYRE_OK && db->view->frozen_count > 0) {
-        status = await_flush_one(db, db->view->frozen[db->view->frozen_count - 1]);
+    for (;;) { /* frozen ones may be left of a try that failed */
+        while (status == GYRE_OK && db->view->frozen_count > 0) {
+            status = await_flush_one(db, db->view->frozen[db->view->frozen_count - 1]);
+        }
+        if (status != GYRE_OK || gy_memtable_count(db->view->active) == 0) {
+            return status;
+        }
+        status = gy_db_rotate(db);
     }
-    return status;
 }
 
 /* Logs are running out, or they hold more than they may: freeze the memtable that keeps the oldest
@@ -318,6 +325,9 @@ gy_db_await_flushed(gyre_db *db, uint64_t sequence)
     const uint64_t failures_before = db->background_failures;
 
     while (is_in_memtable(db, sequence)) {
+        if (db->waiting != NULL) {
+            return gy_begin_refusal(db);
+        }
         if (db->manifest.poison != GYRE_OK || (db->has_wal && db->wal.poison != GYRE_OK)) {
             return gy_loop_fail(db->loop, GYRE_READ_ONLY,
                                 "a write of the log or the manifest failed; reopen the store");

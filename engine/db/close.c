@@ -1,6 +1,7 @@
 /* close.c - closing a store: refuse new calls, let running ones end, drain the log, stop the
  * background, give everything back. */
 #include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/fail.h"
@@ -52,11 +53,15 @@ close_run(void *arg)
 
     gy_in_coroutine();
     db->state = GY_DB_CLOSING;
-    if (!db->has_wal && !db->read_only) {
+    if (!db->has_wal && !db->read_only && db->waiting == NULL) {
         call->status = gy_db_await_flushed(db, db->sequence); /* NOWAL: tables are all there is */
     }
     error = *gy_sched_error(sched);
     gy_background_await_stop(db);
+    if (db->waiting != NULL) {
+        call->status = gy_begin_await_close(db);
+        error = *gy_sched_error(sched);
+    }
     if (db->has_wal) {
         const gyre_status status = gy_wal_await_close(&db->wal);
 

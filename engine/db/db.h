@@ -60,6 +60,8 @@ struct gyre_loop {
 
 enum gy_db_state { GY_DB_OPENING, GY_DB_OPEN, GY_DB_CLOSING, GY_DB_CLOSED };
 
+struct gy_recovery;
+
 struct gyre_snapshot {
     struct gyre_db *db;
     struct gy_list link;           /* ascending by sequence */
@@ -110,6 +112,8 @@ struct gyre_db {
     gyre_status background_status;
     struct gyre_error background_error;
     uint64_t background_failures;
+    /* not NULL: opened on a full disk, no manifest or log of its own yet (begin.c) */
+    struct gy_recovery *waiting;
 
     /* gyre_snapshot.link, ascending by sequence; iterators are in it too */
     struct gy_list snapshots;

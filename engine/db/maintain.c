@@ -1,6 +1,7 @@
 /* maintain.c - flush, wait_idle, compact_range, approximate_size: what a user may ask of the
  * background, and wait for. */
 #include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -30,7 +31,7 @@ check_working(gyre_db *db)
     if (db->stop) {
         return gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
     }
-    return GYRE_OK;
+    return db->waiting != NULL ? gy_begin_refusal(db) : GYRE_OK;
 }
 
 /* ---- Flush and wait ---- */

@@ -1,11 +1,11 @@
-/* open.c - opening a store: lock, manifest, logs, a new manifest and a new log, background.
+/* open.c - opening a store: lock, manifest, logs; begin.c has what comes before it is written to.
  * Creating one is the same with nothing to recover.
  *
  * A store exists once CURRENT does. Everything that creation makes before is recognised as
  * half-made and made again; logs are made after, so a directory with logs or tables but no CURRENT
  * has lost it.
  */
-#include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "engine/db/listing.h"
 #include "engine/db/new_store.h"
@@ -17,10 +17,6 @@
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
-
-/* a snapshot calls so many numbers used up, so that what a crash left half-made is never met
- * again */
-#define NUMBERS_AHEAD 16u
 
 /* No store has ever used up so many. What claims to, by a file name or the manifest, was made up or
  * is damage; a store that goes on from there would run out of numbers. */
@@ -43,7 +39,7 @@ write_snapshot(void *arg, struct gy_writer *writer)
     gyre_db *db = arg;
     struct gy_store_edits state = {.store_id = db->store_id,
                                    .features_compatible = db->features_compatible,
-                                   .next_file_number = db->next_file_number + NUMBERS_AHEAD,
+                                   .next_file_number = db->next_file_number + GY_NUMBERS_AHEAD,
                                    .last_sequence =
                                        gy_max_u64(db->flushed_sequence, gy_db_visible(db)),
                                    .flushed_sequence = db->flushed_sequence,
@@ -215,168 +211,32 @@ await_load(gyre_db *db, struct gy_recovery *recovery, struct gy_listing *listing
     return status != GYRE_OK ? status : gy_recover_await_check_slots(db, recovery);
 }
 
-static void
-wal_config(gyre_db *db, struct gy_wal_config *ret_config)
-{
-    *ret_config = (struct gy_wal_config){.loop = &db->loop->io,
-                                         .dir = &db->dir,
-                                         .manifest = &db->manifest,
-                                         .store_id = db->store_id,
-                                         .next_file_number = &db->next_file_number,
-                                         .slot_size = db->options.wal_slot_size,
-                                         .slot_count_max = db->options.wal_slot_count_max,
-                                         .buffer_size = db->options.wal_buffer_size,
-                                         .linger_ns = db->options.wal_linger_ms * GY_NS_PER_MS};
-}
-
-/* Logs whose commits are all in tables: the manifest says so before their slots are used again. */
-static GY_SUSPENDS gyre_status
-await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
-{
-    /* With nothing in memory all there is is in tables, whatever numbers a power cut took. */
-    const bool empty = GY_MUTANT(logs_forgotten_before_tables) ||
-                       (db->view->frozen_count == 0 && gy_memtable_count(db->view->active) == 0);
-    const uint64_t flushed =
-        empty ? gy_max_u64(db->sequence, db->flushed_sequence) : db->flushed_sequence;
-    const uint64_t log_min = gy_wal_log_min(&db->wal, flushed);
-    struct gy_edit edit = {.kind = GY_EDIT_FLUSHED};
-    gyre_status status = GYRE_OK;
-
-    if (recovery->log_count > 0 && log_min > recovery->logs[0].number) {
-        edit.u.flushed.keyspace = GY_KEYSPACE_DEFAULT;
-        edit.u.flushed.sequence = db->flushed_sequence;
-        edit.u.flushed.log_min = log_min;
-        status = gy_manifest_await_append(&db->manifest, &edit, 1);
-        if (status == GYRE_OK) {
-            GY_SOMETIMES(recovery_gave_up_logs);
-            db->log_min = log_min;
-            gy_recovery_drop_logs(recovery, log_min);
-        }
-    }
-    return status;
-}
-
-/* What a killed process left in staging goes to the new log, if one takes it all. */
-static bool
-staged_fits(const gyre_db *db, const struct gy_recovery *recovery)
-{
-    uint64_t span = 0;
-
-    for (uint32_t i = 0; i < recovery->staged_count; i++) {
-        span += gy_wal_staged_span(&recovery->staged[i]);
-    }
-    return span <= gy_wal_log_room(db->options.wal_slot_size);
-}
-
-/* A new log for this process (or none: NOWAL), after everything recovered is in memtables. */
-static GY_SUSPENDS gyre_status
-await_start_log(gyre_db *db, struct gy_recovery *recovery)
-{
-    struct gy_wal_config config;
-    const uint64_t sequence_next =
-        db->sequence + !(GY_MUTANT(sequence_used_again) && !recovery->clean &&
-                         db->sequence > db->flushed_sequence && recovery->staged_count == 0);
-    const bool fits = staged_fits(db, recovery);
-    gyre_status status;
-
-    wal_config(db, &config);
-    if (db->options.durability == GYRE_NOWAL) {
-        /* What the logs gave goes to tables first: without a log there is no other place for it. */
-        status = gy_db_await_flush_active(db);
-        db->wal.log_count = 0;
-        memset(db->stage_id, 0, sizeof(db->stage_id));
-        db->log_min = db->next_file_number;
-        return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
-    }
-    /* To tables: gives slots back, or each open would use up one; and takes what is too much for a
-     * log. */
-    if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits) {
-        GY_SOMETIMES(recovery_flushed_for_slots);
-        status = gy_db_await_flush_active(db);
-        if (status != GYRE_OK) {
-            return status;
-        }
-    }
-    status = await_forget_logs(db, recovery);
-    if (status != GYRE_OK) {
-        return status;
-    }
-    status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
-                         recovery->slot_exists, sequence_next);
-    if (status == GYRE_OK) {
-        status = gy_wal_await_start(&db->wal, recovery->last_log_end, recovery->staged,
-                                    fits ? recovery->staged_count : 0);
-    }
-    if (status != GYRE_OK) {
-        return status;
-    }
-    db->has_wal = true;
-    gy_wal_stage_id(&db->wal, db->stage_id, db->boot_id);
-    gy_wal_release(&db->wal, db->log_min);
-    if (!db->wal.has_stage) {
-        gy_loop_log(
-            db->loop, GYRE_LOG_WARNING,
-            "no staging memory (/dev/shm): BUFFERED writes are answered after the log write");
-    }
-    return GYRE_OK;
-}
-
-/* N5: a new manifest; on a full disk the old one, where numbers are called used up as a snapshot
- * would do it. */
-static GY_SUSPENDS gyre_status
-await_own_manifest(gyre_db *db, const struct gy_recovery *recovery)
-{
-    struct gy_edit edit = {.kind = GY_EDIT_COUNTERS};
-    gyre_status status = gy_manifest_await_rotate(&db->manifest);
-
-    if (status != GYRE_NO_SPACE || recovery->manifest.number == 0) {
-        return status;
-    }
-    GY_SOMETIMES(opened_on_full_disk);
-    status = gy_manifest_await_adopt(&db->manifest, &recovery->manifest);
-    if (status == GYRE_OK) {
-        edit.u.counters.next_file_number = db->next_file_number + NUMBERS_AHEAD;
-        edit.u.counters.last_sequence = gy_max_u64(db->flushed_sequence, recovery->last_sequence);
-        status = gy_manifest_await_append(&db->manifest, &edit, 1);
-    }
-    return status;
-}
-
 static GY_SUSPENDS gyre_status
 await_open_writable(gyre_db *db, struct gy_recovery *recovery, const struct gy_listing *listing)
 {
-    struct gy_wal_config config;
     gyre_status status = gy_recover_await_check_logs(db, recovery); /* a refusal changes nothing */
 
+    if (status == GYRE_OK) {
+        status = check_numbers(db);
+    }
     if (status != GYRE_OK) {
         return status;
     }
     gy_manifest_init(&db->manifest, &db->loop->io, &db->dir, db->store_id, &db->next_file_number,
                      write_snapshot, db);
     db->manifest.number = recovery->manifest.number;
-    wal_config(db, &config);
-    status = gy_wal_init(&db->wal, &config, recovery->logs, recovery->log_count,
-                         recovery->slot_exists, db->flushed_sequence + 1);
-    if (status == GYRE_OK) {
-        status = check_numbers(db);
-    }
-    if (status == GYRE_OK) {
-        status = await_own_manifest(db, recovery); /* before anything new is made */
-    }
+    status = gy_begin_await_manifest(db, recovery); /* before anything new is made */
     if (status == GYRE_OK) {
         status = gy_recover_await_logs(db, recovery);
     }
     if (status == GYRE_OK) {
         status = check_numbers(db);
     }
-    if (status == GYRE_OK) {
-        status = await_start_log(db, recovery);
+    if (status == GYRE_OK && recovery->owns_manifest) {
+        gy_listing_await_remove_orphans(db,
+                                        listing); /* on a full disk a log may need their space */
     }
-    if (status == GYRE_OK) {
-        gy_listing_await_remove_orphans(db, listing);
-        status = gy_background_await_start(db);
-    }
-    return status;
+    return status != GYRE_OK ? status : gy_begin_await(db, recovery);
 }
 
 static GY_SUSPENDS gyre_status
@@ -436,10 +296,12 @@ open_run(void *arg)
         listing->db = db;
         call->status = await_open_all(db, recovery, listing);
         gy_listing_fini(listing);
-        gy_recover_await_fini(db, recovery, call->status == GYRE_OK && !db->read_only);
     }
     gy_heap_free(heap, listing);
-    gy_heap_free(heap, recovery);
+    if (recovery != NULL && db->waiting != recovery) {
+        gy_recover_await_fini(db, recovery, call->status == GYRE_OK && !db->read_only);
+        gy_heap_free(heap, recovery);
+    }
     if (call->status == GYRE_OK) {
         db->counters.recovered_ns = gy_loop_now(&db->loop->io) - start_ns;
         db->state = GY_DB_OPEN;

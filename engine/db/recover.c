@@ -7,6 +7,7 @@
  * that a refusal leaves every byte as it was, evidence included, then to replay them.
  */
 #include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "engine/db/recover.h"
 #include "engine/disk/names.h"
@@ -240,11 +241,13 @@ recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first,
         GY_SOMETIMES(replayed_commit_was_in_tables);
         return GYRE_OK; /* in tables already */
     }
-    if (!db->read_only && gy_memtable_used(db->view->active) >= db->options.memtable_size) {
+    if (!db->read_only && !context->recovery->no_space &&
+        gy_memtable_used(db->view->active) >= db->options.memtable_size) {
         const gyre_status status = gy_db_await_flush_active(db);
 
         GY_SOMETIMES(recovery_flushed);
-        if (status != GYRE_OK) {
+        context->recovery->no_space = gy_begin_may_wait(db, context->recovery, status);
+        if (status != GYRE_OK && !context->recovery->no_space) {
             return status;
         }
     }

@@ -9,6 +9,7 @@
  *   answer      in log order; publishing is the log's `answered` moving on
  */
 #include "engine/db/background.h"
+#include "engine/db/begin.h"
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -48,7 +49,7 @@ refusal(gyre_db *db)
                             "the log failed; reopen the store to write again (%s)",
                             db->wal.poison_error.text);
     }
-    return GYRE_OK;
+    return db->waiting != NULL ? gy_begin_refusal(db) : GYRE_OK;
 }
 
 /* A memtable that takes one more commit. Waits while all are full and being flushed; when flushing

@@ -533,10 +533,11 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
     struct gy_wal_log log = {0};
     bool written;
     uint32_t slot;
-    gyre_status status = make_stage(wal);
+    gyre_status status = GYRE_OK;
 
     if (GY_MUTANT(append_to_torn_log) && wal->log_count > 0 && staged_count == 0) {
-        return gy_wal_await_continue(wal, previous_end);
+        status = make_stage(wal);
+        return status != GYRE_OK ? status : gy_wal_await_continue(wal, previous_end);
     }
     while (status == GYRE_OK && find_ready(wal) == NO_SLOT) {
         slot = find_to_make(wal);
@@ -544,6 +545,9 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
                                            "all %u log slots are in use; raise wal_total_max",
                                            wal->config.slot_count_max)
                                  : await_make_slot(wal, slot, &written);
+    }
+    if (status == GYRE_OK) {
+        status = make_stage(wal);
     }
     if (status == GYRE_OK) {
         slot = find_ready(wal);
@@ -603,7 +607,9 @@ gy_wal_await_close(struct gy_wal *wal)
     }
     if (wal->has_stage) {
         /* Not clean: what is staged stays for the next open in this boot. */
-        loop->world->ops->stage_close(loop->world, &wal->stage.memory, clean);
+        loop->world->ops->stage_close(
+            loop->world, &wal->stage.memory,
+            clean || (!wal->started && wal->config.manifest->poison == GYRE_OK));
         gy_heap_discharge(&loop->heap, wal->stage.size, GY_MEM_BUFFERS);
     } else if (wal->stage.base != NULL) {
         gy_heap_unmap(&loop->heap, wal->stage.base, wal->stage.size, GY_MEM_BUFFERS);

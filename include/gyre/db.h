@@ -35,7 +35,8 @@ typedef struct gyre_db gyre_db;
  *          BUSY         open elsewhere, in this process or another
  *          CORRUPT      damage that a crash cannot explain; see gyre_salvage
  *          UNSUPPORTED  written by a newer Gyre or with a feature that this one does not know
- *          NO_SPACE     no room to start a new log (read-only opens always work)
+ *          NO_SPACE     no room to make a new store. One that is there opens on a full disk: reads
+ *                       work, and writes answer NO_SPACE until there is space
  * Source:  engine/db/open.c, engine/db/recover.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_open(gyre_loop *loop, const char *path,
                                                             const struct gyre_options *options,

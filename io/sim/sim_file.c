@@ -257,8 +257,8 @@ gy_sim_file_write(struct gy_sim_disk *disk, uint32_t ino, uint64_t offset, uint3
     return (int32_t)size;
 }
 
-/* A disk that gets full before `size` keeps what it has got, and the size, as ext4 does. Returns how
- * far it came. */
+/* A disk that gets full before `size` keeps what it has got, and the size, as ext4 does. Returns
+ * how far it came. */
 static uint64_t
 allocate_what_fits(struct gy_sim_disk *disk, struct gy_sim_inode *inode, uint64_t size)
 {

@@ -91,6 +91,23 @@ put(struct rig *rig, uint32_t i, enum gyre_durability durability)
                     gyre_slice(value, value_size(i)));
 }
 
+/* The process dies, whatever it was doing; another one opens the store. */
+static void
+kill_process(struct rig *rig, uint64_t seed)
+{
+    struct gy_sim_disk *disk;
+    struct gy_rng rng;
+
+    gy_rng_init(&rng, seed);
+    disk = gy_sim_disk_crash(rig->disk, &rng, GY_SIM_CRASH_KILL);
+    gy_world_sim_stop(rig->world, GY_SIM_STOP_FAIL);
+    (void)gyre_close(rig->db);
+    assert_int_equal(gyre_loop_close(rig->loop), GYRE_OK);
+    gy_sim_disk_free(rig->disk);
+    rig->disk = disk;
+    open_loop(rig, seed);
+}
+
 /* After `count` puts every key has its last value. */
 static void
 expect(struct rig *rig, uint32_t count)
@@ -174,12 +191,59 @@ db_tells_that_no_log_gets_free(void **state)
     }
 }
 
+/* Goal:   a store whose process was killed opens while the disk is full, as often as one likes:
+ *         what was acknowledged is read, writes and what needs the background are refused with
+ *         NO_SPACE, and when there is space writes go on without a reopen. */
+static void
+db_opens_on_a_full_disk_and_waits_for_space(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 20; round++) {
+        const enum gyre_durability durability = round % 2 == 0 ? GYRE_BUFFERED : GYRE_DURABLE;
+        uint32_t waited = 0;
+        struct rig rig;
+        uint32_t count;
+
+        begin(&rig, round + 1);
+        gy_sim_disk_set_capacity(rig.disk, gy_sim_disk_used_bytes(rig.disk) + 300 * GY_KIB +
+                                               round * 40 * GY_KIB);
+        count = fill(&rig, 0, durability);
+        for (uint32_t i = 0; i < 12; i++) {
+            kill_process(&rig, 100 * round + i + 1);
+            gy_sim_disk_set_capacity(rig.disk, 1); /* full, whatever the killed process left */
+            assert_int_equal(open_store(&rig), GYRE_OK);
+            expect(&rig, count);
+            if (rig.db->waiting == NULL) { /* it found a log to write to */
+                count = fill(&rig, count, durability);
+                continue;
+            }
+            waited++;
+            assert_int_equal(put(&rig, count, durability), GYRE_NO_SPACE);
+            assert_int_equal(gyre_flush(rig.db), GYRE_NO_SPACE);
+            assert_int_equal(gyre_wait_idle(rig.db), GYRE_NO_SPACE);
+            if (i % 3 == 2) {
+                (void)gyre_close(rig.db); /* NO_SPACE: something is in staging memory only */
+                assert_int_equal(open_store(&rig), GYRE_OK);
+            }
+        }
+        assert_true(waited > 0);
+        gy_sim_disk_set_capacity(rig.disk, 0);
+        assert_int_equal(gyre_sleep(rig.loop, 1000u * 1000u * 1000u), GYRE_OK);
+        assert_int_equal(put(&rig, count, durability), GYRE_OK);
+        expect(&rig, count + 1);
+        assert_int_equal(gyre_flush(rig.db), GYRE_OK);
+        assert_int_equal(gyre_verify(rig.db, NULL, NULL, NULL, NULL), GYRE_OK);
+        end(&rig);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(db_tables_of_a_nearly_full_disk_are_whole),
         cmocka_unit_test(db_tells_that_no_log_gets_free),
+        cmocka_unit_test(db_opens_on_a_full_disk_and_waits_for_space),
     };
 
     return cmocka_run_group_tests_name("db_full_disk", tests, NULL, NULL);
