@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A flush of the disk fails once (EIO) below ext4, which then goes on as if nothing had happened:
-# the next fsync of the same file succeeds. In even rounds only the log is written: the failure must be
-# told, and nothing may be acknowledged after it. In odd rounds flushes and compactions run too, and
-# the flush that fails may be one of a table, which is made again. In all rounds reads go on, and
-# what was acknowledged is there after a reopen and after a power cut: D <= p <= A.
+# the next fsync of the same file succeeds. In even rounds only the log is written: the failure
+# must be told, and nothing may be acknowledged after it. In odd rounds flushes and compactions run
+# too, and the flush that fails may be one of a table, which is made again. In all rounds reads go
+# on, and what was acknowledged is there after a reopen and after a power cut: D <= p <= A.
 #
 # ROUNDS=N as many rounds.
 . "$(dirname "$0")/lib.sh"

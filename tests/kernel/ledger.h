@@ -12,7 +12,7 @@
 #include "gyre/gyre.h"
 
 #define WITNESS_WRITERS 4u
-#define WITNESS_COMMITS 65536u /* of one writer */
+#define WITNESS_COMMITS 262144u /* of one writer */
 #define WITNESS_KEYS 200u      /* of one writer, without the counter */
 #define WITNESS_OPS_MAX 3u
 #define WITNESS_VALUE_MAX 120000u
@@ -30,6 +30,7 @@ struct ledger_writer {
 };
 
 struct ledger {
+    volatile uint64_t stop;               /* told to the writing process */
     volatile uint64_t tick;
     volatile uint64_t acks, durable_acks, reads;
     volatile uint64_t refused;            /* told, nothing done: no space, or a flush failed */

@@ -6,6 +6,7 @@
  *        witness check DIR LEDGER [POSITION] [name=value]...
  *            the cut was at POSITION of the disk's log; without it the process was killed only
  *        witness show LEDGER            acks, reads, refusals, failures
+ *        witness stop LEDGER            tells `write` that its time is over
  * For both: options=TEXT (of the store), io=blocking. Exit codes: witness.h.
  */
 #include "tests/kernel/witness.h"
@@ -119,6 +120,10 @@ main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 3 && strcmp(argv[1], "show") == 0) {
         return show(ledger_open(argv[2]));
+    }
+    if (argc == 3 && strcmp(argv[1], "stop") == 0) {
+        ledger_open(argv[2])->stop = 1;
+        return WITNESS_OK;
     }
     if (argc < 4) {
         fprintf(stderr, "usage: witness write|check DIR LEDGER ..., witness show LEDGER\n");

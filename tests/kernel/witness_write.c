@@ -49,7 +49,7 @@ position(const struct run *run)
 static bool
 is_over(const struct run *run)
 {
-    return gyre_now(run->witness->loop) >= run->end_ns;
+    return run->witness->ledger->stop || gyre_now(run->witness->loop) >= run->end_ns;
 }
 
 static void
@@ -292,6 +292,7 @@ witness_write(struct witness *witness, int argc, char **argv)
     if (status != GYRE_OK) {
         witness_refused(witness, "open", status);
     }
+    ledger->stop = 0;
     ledger->failed = 0;
     ledger->ack_gap_ns = 0;
     ledger->read_gap_ns = 0;
