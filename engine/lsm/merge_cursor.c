@@ -266,7 +266,6 @@ await_turn_round(struct merge *self)
     const struct gy_entry entry = self->cursor.entry;
     const bool is_reverse = !self->is_reverse;
 
-    GY_SOMETIMES(merge_turned_round);
     for (uint32_t i = 0; i < self->count; i++) {
         const uint64_t tag = i < top.child && entry.tag > 0 ? entry.tag - 1 : entry.tag;
 

@@ -98,7 +98,6 @@
     X(view_changed_under_move) \
     X(iterator_went_on_in_new_view) \
     X(iterator_leapt_over_versions) \
-    X(merge_turned_round) \
     X(merge_of_four) \
     X(transfer_went_on)
 /* clang-format on */
