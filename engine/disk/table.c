@@ -261,7 +261,7 @@ gy_table_make_moved(struct gy_table *table, uint32_t level)
 
     meta.level = level;
     moved = gy_table_make(table->set, &meta);
-    if (moved != NULL) {
+    if (moved != NULL && !GY_MUTANT(moved_table_removed)) {
         moved->origin = table;
         gy_table_ref(table);
     }

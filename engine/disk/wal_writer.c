@@ -315,7 +315,7 @@ submit_sync(struct gy_wal *wal)
     wal->sync_in_flight = true;
     wal->sync_offset = wal->written_offset; /* completed before this sync is submitted: S4 */
     wal->sync_sequence = wal->written_sequence;
-    if (GY_MUTANT(sync_counts_writes_in_flight)) {
+    if (GY_MUTANT(sync_counts_writes_in_flight) && wal->group_submit > wal->group_head) {
         wal->sync_sequence = gy_wal_group_at(wal, wal->group_submit - 1)->sequence_last;
     }
     wal->sync_req = (struct gy_req){.op = GY_OP_SYNC,
