@@ -68,6 +68,12 @@ static const struct field_name bloom_names[] = {{"none", GYRE_BLOOM_NONE}, {NULL
 #define MIB (1ll << 20)
 #define KIB (1ll << 10)
 
+#ifdef GYRE_CHECKED
+#define TREE_SIZE_MIN (4 * KIB) /* the checker's stores are small: few writes fill several levels */
+#else
+#define TREE_SIZE_MIN (64 * KIB)
+#endif
+
 static const struct field fields[] = {
     {"create", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_CREATE, NULL},
     {"read_only", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_READ_ONLY, NULL},
@@ -76,10 +82,10 @@ static const struct field fields[] = {
     {"compression", FIELD_NAMES, AT(compression), 0, GYRE_COMPRESSION_ZSTD, 0, compression_names},
     {"compression_level", FIELD_I32, AT(compression_level), -7, 19, 0, NULL},
     {"bloom_bits", FIELD_U32, AT(bloom_bits), 1, 24, 0, bloom_names},
-    {"memtable_size", FIELD_U64, AT(memtable_size), 64 * KIB, 4 * GIB, 0, NULL},
+    {"memtable_size", FIELD_U64, AT(memtable_size), TREE_SIZE_MIN, 4 * GIB, 0, NULL},
     {"memtable_count_max", FIELD_U32, AT(memtable_count_max), 2, 16, 0, NULL},
     {"block_size", FIELD_U32, AT(block_size), 4096, 65536, 0, NULL},
-    {"table_size", FIELD_U64, AT(table_size), 64 * KIB, 2 * GIB, 0, NULL},
+    {"table_size", FIELD_U64, AT(table_size), TREE_SIZE_MIN, 2 * GIB, 0, NULL},
     {"wal_slot_size", FIELD_U64, AT(wal_slot_size), 128 * KIB, GIB, 0, NULL},
     {"wal_total_max", FIELD_U64, AT(wal_total_max), 384 * KIB, 1024 * GIB, 0, NULL},
     {"wal_linger_ms", FIELD_U32, AT(wal_linger_ms), 1, 60000, 0, NULL},

@@ -54,7 +54,8 @@ plan_redraw_options(struct plan *plan, uint64_t seed)
     struct gy_rng rng;
 
     gy_rng_init(&rng, seed);
-    o->memtable_size = (64u + 16u * gy_rng_below(&rng, 3)) * GY_KIB;
+    o->memtable_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB; /* below what users may have */
+    o->table_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB;
     o->memtable_count_max = 2 + (uint32_t)gy_rng_below(&rng, 3);
     o->wal_total_max = o->wal_slot_size * (3 + gy_rng_below(&rng, 4));
     o->wal_linger_ms = 1 + (uint32_t)gy_rng_below(&rng, 20);
@@ -132,7 +133,6 @@ plan_draw(struct plan *plan, uint64_t seed)
     plan->seed = seed;
     gy_rng_init(&rng, gy_mix64(seed ^ 0x706c616eull));
     plan->options.struct_size = sizeof(plan->options);
-    plan->options.table_size = 64 * GY_KIB;
     plan->options.wal_slot_size = (128u + 64u * gy_rng_below(&rng, 2)) * GY_KIB;
     plan->options.wal_buffer_size = 256 * GY_KIB;
     plan->options.open_files_max = 16;

@@ -1,4 +1,5 @@
 /* run.c - the life of one process: machine, opening, work, closing. */
+#include "tools/gyre_sim/hostile.h"
 #include "tools/gyre_sim/run.h"
 
 #include <malloc.h>
@@ -9,7 +10,7 @@
 
 #define MEMORY_LIMIT (16 * GY_MIB)
 #define CACHE_SIZE GY_MIB
-#define FILES_MAX 96u
+#define FILES_MAX 256u               /* tables of level 0 stay open while they are scanned */
 #define STALL_NS (120 * GY_NS_PER_S) /* of the machine's time without one operation that ends */
 #define STUCK_LIFT_NS (3 * GY_NS_PER_S)
 
@@ -175,11 +176,41 @@ note_recovery(const struct run *run, uint64_t sequence)
     }
 }
 
+/* Damage keeps it from being scanned: the last commit that has all that can still be read. */
+static uint64_t
+sequence_of_readable(struct run *run)
+{
+    const uint64_t low = gy_max_u64(run->durable, run->buffered);
+    uint64_t sequence = gy_max_u64(low, gy_min_u64(gy_db_visible(run->db), run->attempted));
+    uint32_t keys[MODEL_KEYS];
+    uint64_t digests[MODEL_KEYS];
+    uint32_t count = 0;
+
+    for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+        struct gyre_value value = {0};
+        const gyre_status status = gyre_get(run->db, NULL, model_key(key), &value);
+
+        if (status == GYRE_OK || status == GYRE_NOT_FOUND) {
+            keys[count] = key;
+            digests[count++] = status == GYRE_OK ? model_digest(value.data, value.size) : 0;
+        }
+        gyre_value_release(&value);
+    }
+    while (sequence > low && !model_were(&run->model, keys, digests, count, sequence, sequence)) {
+        sequence--;
+    }
+    if (count > 0 && !model_were(&run->model, keys, digests, count, sequence, sequence)) {
+        fail_now("what can be read of a damaged store is no commit from %llu to %llu",
+                 (unsigned long long)low, (unsigned long long)run->attempted);
+    }
+    return sequence;
+}
+
 void
 run_adopt(struct run *run)
 {
     struct model_state *found = malloc(sizeof(*found));
-    uint64_t sequence = run->durable; /* nobody can tell, if nothing can be read */
+    uint64_t sequence;
     gyre_status status;
 
     demand(found != NULL);
@@ -188,6 +219,8 @@ run_adopt(struct run *run)
         sequence = run_demand_prefix(run, found);
         status = store_compare(run->db, NULL, found, &run->rng);
         (void)run_is_ok(run, status, "a read after opening");
+    } else {
+        sequence = sequence_of_readable(run);
     }
     free(found);
     note_recovery(run, sequence);
@@ -449,6 +482,7 @@ run_seed(uint64_t seed, const struct effort *effort)
 
     demand(run != NULL);
     gy_committed = write_committed;
+    hostile_run(seed);
     gy_heap_init(&heap, UINT64_MAX);
     plan_draw(&plan, seed);
     plan.disk.pages = pages_of_process();
