@@ -215,6 +215,7 @@ class Copy:
                 shutil.copy2(top / name, self.top / name)
 
     def configure(self, preset):
+        os.environ.update(CCACHE_BASEDIR=str(self.top), CCACHE_NOHASHDIR="1") # where it is used
         subprocess.run(["cmake", "--preset", preset, "-B", str(self.build), "-DGYRE_WERROR=OFF"],
                        cwd=self.top, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
