@@ -142,10 +142,14 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
         db->log_min = db->next_file_number;
         return status != GYRE_OK ? status : gy_manifest_await_rotate(&db->manifest);
     }
-    /* To tables: gives slots back, or each open would use up one; and takes what is too much for a
-     * log. */
-    if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits) {
-        GY_SOMETIMES(recovery_flushed_for_slots);
+    /* To tables: gives slots back, or each open would use up one; takes what is too much for a log;
+     * and what a sync of the dead process may have failed for, since the kernel can count that as
+     * written, so that no sync of ours would mend it. Writing it again in its place would put
+     * commits at risk that were answered. */
+    if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits ||
+        (recovery->log_count > 0 && !recovery->clean &&
+         recovery->last_log_durable < recovery->last_log_end)) {
+        GY_SOMETIMES(recovery_flushed_to_tables);
         status = gy_db_await_flush_active(db);
         if (status != GYRE_OK) {
             return status;

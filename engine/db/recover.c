@@ -436,24 +436,6 @@ await_read_logs(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader 
     return status;
 }
 
-/* What was accepted of the last log survives a power cut from here on. */
-static GY_SUSPENDS gyre_status
-await_confirm(gyre_db *db, const struct gy_recovery *recovery)
-{
-    struct gy_file file = GY_FILE_CLOSED;
-    char name[GY_NAME_MAX];
-    gyre_status status;
-
-    gy_name_log_slot(name, recovery->logs[recovery->log_count - 1].slot);
-    status = gy_file_await_open(&db->loop->io, &db->dir, name, GY_OPEN_WRITE, GY_IO_META, &file);
-    if (status == GYRE_OK) {
-        status = gy_wal_await_confirm(&db->loop->io, &file, recovery->last_log_durable,
-                                      recovery->last_log_end);
-    }
-    (void)gy_file_await_close(&db->loop->io, &file); /* what was written is synced */
-    return status;
-}
-
 static gyre_status
 accept_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first, uint32_t count)
 {
@@ -486,9 +468,6 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
                                    .arg = &context};
     gyre_status status = await_read_logs(db, recovery, &reader);
 
-    if (status == GYRE_OK && recovery->log_count > 0 && !recovery->clean && !db->read_only) {
-        status = await_confirm(db, recovery);
-    }
     if (status == GYRE_OK) {
         status = gy_recover_await_stage(db, recovery, &reader);
     }

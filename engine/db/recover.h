@@ -9,7 +9,7 @@ struct gy_recovery {
     struct gy_wal_log logs[GY_WAL_SLOT_MAX]; /* that the manifest names, at or above log_min */
     uint32_t log_count;
     uint64_t last_log_end;         /* where the last log ends */
-    uint64_t last_log_durable; /* what its frames call durable, of that */
+    uint64_t last_log_durable;     /* what its frames call durable, of that */
     bool clean;                    /* the last log has its end record */
     bool owns_manifest;            /* this process has its own, or has adopted the old one */
     bool no_space;                 /* the disk is full: logs are replayed into memory only */

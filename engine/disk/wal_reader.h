@@ -71,13 +71,6 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_read(struct gy_wal_reader *r
                                                          uint64_t number, uint64_t end,
                                                          struct gy_log_result *ret_result);
 
-/* Make bytes [durable, end) of a log durable: what was accepted of the last log and its frames do
- * not call so. `file` is open for writing.
- * Source: wal_confirm.c */
-GY_SUSPENDS GYRE_NODISCARD gyre_status
-gy_wal_await_confirm(struct gy_loop *loop, const struct gy_file *file, uint64_t durable,
-                     uint64_t end);
-
 /* Does log `number` hold a frame that was written after the manifest had named it (W4)? A log that
  * the manifest does not name and yet was used proves that the manifest has lost its end (N4):
  * commits recovered from staging may stand in a log before it is named, but those carry

@@ -54,7 +54,7 @@
     X(opened_on_full_disk) \
     X(recovery_gave_up_logs) \
     X(half_made_store_made_again) \
-    X(recovery_flushed_for_slots) \
+    X(recovery_flushed_to_tables) \
     X(orphan_table_removed) \
     X(orphan_manifest_removed) \
     X(orphan_current_removed) \
