@@ -63,7 +63,7 @@ actor_main(void *arg)
         if (!is_kept(actor)) {
             continue;
         }
-        if (run->effort->is_told && run->depth == 0) {
+        if (run->depth < run->effort->tell_depth) {
             /* No time: a look at the clock would move it. */
             (void)printf("  session %u, actor %u, operation %u: %s\n", run->session, actor->number,
                          actor_op_number(actor), plan_op_text(op.kind));

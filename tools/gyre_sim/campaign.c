@@ -269,7 +269,7 @@ campaign_try(uint64_t seed, const struct effort *effort, uint32_t seconds, char 
     demand(pid >= 0);
     if (pid == 0) {
         (void)dup2(pipes[1], STDERR_FILENO);
-        if (!effort->is_told) {
+        if (effort->tell_depth == 0) {
             (void)dup2(pipes[1], STDOUT_FILENO);
         }
         (void)run_seed(seed, effort);

@@ -75,8 +75,7 @@ _Noreturn void fail_status(gyre_loop *loop, gyre_status status, const char *what
     X(resumed_after_errors)            \
     X(stuck_then_lifted)               \
     X(corruption_told)                 \
-    X(reread_after_flip)               \
-    X(damaged_table_met_compaction)    \
+    X(damage_hid_the_commit)           \
     X(no_memory_on_write)              \
     X(no_memory_on_read)               \
     X(no_memory_at_open)               \

@@ -119,7 +119,8 @@ judge_on_event(void *arg, uint64_t number)
     if (run->machine.world == NULL || !gy_world_sim_event(run->machine.world, 0, &event)) {
         return;
     }
-    if (effort->is_told && run->depth == 0) {
+    if (run->depth < effort->tell_depth) {
+        (void)printf("%*s", (int)run->depth * 4, "");
         tell_event(&event);
     }
     if (run->depth >= effort->depth_max || run->points_left == 0) {
@@ -187,7 +188,7 @@ judge_copy(struct run *child, const struct point *point, struct gy_rng *rng)
         run_note_durable(child, child->attempted);
     }
     run_stop(child);
-    if (works_on && gy_rng_below(rng, 3) == 0) {
+    if (works_on && !child->is_unknown && gy_rng_below(rng, 3) == 0) {
         child->session++;
         run_start(child);
         run_recover(child); /* closed cleanly: D is all there is */

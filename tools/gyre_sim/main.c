@@ -49,7 +49,7 @@ usage(FILE *to)
 {
     (void)fputs(
         "usage: gyre_sim [--seeds N] [--first S] [--jobs J] [--seconds T]   many seeds\n"
-        "       gyre_sim --seed S [--tell] [--shrink] [--ops LIST]          one seed\n"
+        "       gyre_sim --seed S [--tell DEPTH] [--shrink] [--ops LIST]    one seed\n"
         "       gyre_sim --corpus FILE                                      seeds of a file\n"
         "  --exhaust         a crash at every I/O event, of every kind, and inside recoveries\n"
         "  --every-event     a crash at every I/O event\n"
@@ -124,7 +124,7 @@ static const struct option OPTIONS[] = {{"seed", 1, NULL, SEED},
                                         {"every-event", 0, NULL, EVERY_EVENT},
                                         {"sample", 1, NULL, SAMPLE},
                                         {"no-crashes", 0, NULL, NO_CRASHES},
-                                        {"tell", 0, NULL, TELL},
+                                        {"tell", 1, NULL, TELL},
                                         {"shrink", 0, NULL, SHRINK},
                                         {"ops", 1, NULL, OPS},
                                         {"states", 0, NULL, STATES},
@@ -183,6 +183,9 @@ take_number(struct arguments *arguments, int option, uint64_t number)
     case FAILURES:
         campaign->failures_max = (uint32_t)number;
         return true;
+    case TELL:
+        arguments->effort.tell_depth = (uint32_t)number;
+        return true;
     case HANG:
         campaign->hang_seconds = (uint32_t)number;
         return true;
@@ -207,9 +210,6 @@ take_word(struct arguments *arguments, int option)
         return true;
     case NO_CRASHES:
         arguments->effort.points_max = 0;
-        return true;
-    case TELL:
-        arguments->effort.is_told = true;
         return true;
     case SHRINK:
         arguments->is_shrunk = true;

@@ -3,6 +3,7 @@
 #include "tools/gyre_sim/run.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,9 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
+    if (status == GYRE_NO_MEMORY && run->plan.has_long_keys) {
+        return false; /* a manifest full of keys of 64 KiB is more than 16 MiB can take */
+    }
     if (!run->is_tolerant || !faults_explain(run, status)) {
         fail_status(run->machine.loop, status, what);
     }
@@ -133,6 +137,35 @@ open_half_made(struct run *run)
     return status;
 }
 
+/* The first key that is not as commit `sequence` left it: "key 7 holds version 12, not 15". */
+static void
+describe_difference(const struct model *model, const struct model_state *found, uint64_t sequence,
+                    char *text, size_t text_size)
+{
+    uint32_t key = 0;
+    uint64_t version = 0;
+    uint32_t i;
+
+    while (key < MODEL_KEYS && found->digests[key] == model_at(model, key, sequence)) {
+        key++;
+    }
+    text[0] = '\0';
+    if (key == MODEL_KEYS) {
+        return;
+    }
+    for (i = model->newest[key]; i != 0; i = model->versions[i - 1].older) {
+        if (model->versions[i - 1].sequence <= sequence && version == 0) {
+            version = model->versions[i - 1].sequence;
+        }
+        if (model->versions[i - 1].digest == found->digests[key]) {
+            break;
+        }
+    }
+    (void)snprintf(text, text_size, "; key %u is as version %llu left it, not as version %llu", key,
+                   i == 0 ? 0ull : (unsigned long long)model->versions[i - 1].sequence,
+                   (unsigned long long)version);
+}
+
 /* Which commit is it? The store may know of higher numbers than it has commits (numbers are never
  * used twice), never of lower ones. */
 uint64_t
@@ -141,6 +174,7 @@ run_demand_prefix(struct run *run, const struct model_state *found)
     const uint64_t low = gy_max_u64(run->durable, run->buffered);
     const uint64_t high = gy_min_u64(gy_db_visible(run->db), run->attempted);
     uint64_t sequence;
+    char text[120];
     uint64_t nearest;
     uint32_t different;
 
@@ -148,13 +182,15 @@ run_demand_prefix(struct run *run, const struct model_state *found)
         return sequence;
     }
     model_nearest(&run->model, found, &nearest, &different);
+    describe_difference(&run->model, found, nearest, text, sizeof(text));
     fail_now("what was recovered is no commit from %llu (answered) to %llu (attempted; the store "
-             "itself says %llu): nearest is commit %llu, with %u keys different: %s",
+             "itself says %llu): nearest is commit %llu, with %u keys different: %s%s",
              (unsigned long long)low, (unsigned long long)run->attempted,
              (unsigned long long)gy_db_visible(run->db), (unsigned long long)nearest, different,
              different != 0  ? "a hole, or something that nobody wrote"
              : nearest < low ? "commits that were answered are lost"
-                             : "the store does not know where it is");
+                             : "the store does not know where it is",
+             text);
 }
 
 static void
@@ -206,11 +242,23 @@ sequence_of_readable(struct run *run)
     return sequence;
 }
 
+/* Damaged tables hide which commit it is: nothing more can be demanded of this store. */
+static void
+give_up(struct run *run)
+{
+    const gyre_status status = gyre_close(run->db);
+
+    run->db = NULL;
+    (void)run_is_ok(run, status, "close");
+    run->is_unknown = true;
+    reached(damage_hid_the_commit);
+}
+
 void
 run_adopt(struct run *run)
 {
     struct model_state *found = malloc(sizeof(*found));
-    uint64_t sequence;
+    uint64_t sequence = run->durable;
     gyre_status status;
 
     demand(found != NULL);
@@ -219,10 +267,15 @@ run_adopt(struct run *run)
         sequence = run_demand_prefix(run, found);
         status = store_compare(run->db, NULL, found, &run->rng);
         (void)run_is_ok(run, status, "a read after opening");
-    } else {
-        sequence = sequence_of_readable(run);
     }
     free(found);
+    if (status != GYRE_OK) {
+        (void)sequence_of_readable(run);
+        if (sequence < run->attempted) {
+            give_up(run);
+            return;
+        }
+    }
     note_recovery(run, sequence);
     run->is_created = true;
     model_cut(&run->model, sequence);
@@ -401,6 +454,7 @@ open_under_faults(struct run *run)
     faults_begin(run, gy_rng_next(&run->rng));
     status = run_open(run, run->is_created ? 0 : GYRE_OPEN_CREATE);
     if (run_is_ok(run, status, "open, with faults")) {
+        faults_end(run); /* to see what is there; operations bring more */
         run_adopt(run);
         return;
     }
@@ -488,10 +542,12 @@ run_seed(uint64_t seed, const struct effort *effort)
     plan.disk.pages = pages_of_process();
     disk = gy_sim_disk_make(&plan.disk, &heap);
     run_init(run, &plan, seed, 0, effort, disk, NULL);
-    for (run->session = 0; run->session < plan.session_count; run->session++) {
+    for (run->session = 0; run->session < plan.session_count && !run->is_unknown; run->session++) {
         run_session(run);
     }
-    run_epilogue(run);
+    if (!run->is_unknown) {
+        run_epilogue(run);
+    }
     hash = run->hash;
     run_fini(run);
     gy_sim_disk_free(disk);

@@ -42,7 +42,7 @@ struct effort {
     /* Which operations are done: bit i % 64 of word i / 64 for operation
      * (session * PLAN_ACTORS_MAX + actor) * PLAN_OPS_MAX + index. NULL = all. */
     const uint64_t *kept_ops;
-    bool is_told;             /* print every operation as it is done */
+    uint32_t tell_depth;      /* print operations and I/O events of so many levels of runs */
 };
 
 #define RUN_OPS_TOTAL (PLAN_SESSIONS_MAX * PLAN_ACTORS_MAX * PLAN_OPS_MAX)
@@ -121,6 +121,7 @@ struct run {
     uint64_t attempted;      /* A */
     bool is_created;
     bool is_damaged;         /* tables are wrong on disk: CORRUPT may be told for ever */
+    bool is_unknown;         /* and hid which commit is there: the end of this run */
     bool is_tolerant;        /* errors are to be expected */
     bool had_faults;         /* in this session */
     bool faults_on;

@@ -165,7 +165,7 @@ shrink_seed(uint64_t seed, const struct effort *effort)
     demand(shrink != NULL);
     shrink->seed = seed;
     shrink->effort = *effort;
-    shrink->effort.is_told = false;
+    shrink->effort.tell_depth = 0;
     start_with_all(shrink);
     shrink->effort.points_max = 0;
     has_failed = fails(shrink); /* without any crash? */
@@ -188,7 +188,8 @@ shrink_seed(uint64_t seed, const struct effort *effort)
         leave_out_all(shrink);
         (void)printf("seed %llu fails with %u operations:\n%s", (unsigned long long)seed,
                      shrink->op_count, shrink->text);
-        (void)printf("see it again: gyre_sim --seed %llu%s --tell --ops ", (unsigned long long)seed,
+        (void)printf("see it again: gyre_sim --seed %llu%s --tell 1 --ops ",
+                     (unsigned long long)seed,
                      shrink->effort.points_max == 0            ? " --no-crashes"
                      : shrink->effort.points_max == UINT32_MAX ? " --every-event"
                                                                : "");
