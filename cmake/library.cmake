@@ -5,7 +5,7 @@
 
 file(GLOB gyre_headers CONFIGURE_DEPENDS include/gyre/*.h)
 file(GLOB gyre_sources CONFIGURE_DEPENDS io/*.c io/base/*.c io/co/*.c engine/*/*.c)
-file(GLOB gyre_sim_sources CONFIGURE_DEPENDS io/sim/*.c)
+file(GLOB gyre_sim_sources CONFIGURE_DEPENDS io/sim/*.c sim/*.c)
 
 set(gyre_packages PkgConfig::GYRE_URING PkgConfig::GYRE_ZSTD PkgConfig::GYRE_XXHASH)
 

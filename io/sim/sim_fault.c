@@ -202,6 +202,12 @@ gy_world_sim_event_count(const struct gy_world *world)
 }
 
 uint64_t
+gy_world_sim_now_ns(const struct gy_world *world)
+{
+    return machine_of(world)->now_ns;
+}
+
+uint64_t
 gy_world_sim_trace_hash(const struct gy_world *world)
 {
     return machine_of(world)->trace_hash;

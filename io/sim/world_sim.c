@@ -429,6 +429,9 @@ sim_close(struct gy_world *world)
     struct gy_heap *heap = machine->disk->heap;
 
     gy_assert(gy_list_is_empty(&machine->flights) || machine->stop == GY_SIM_STOP_SILENT);
+    if (machine->config.on_close != NULL) {
+        machine->config.on_close(machine->config.arg);
+    }
     while (!gy_list_is_empty(&machine->flights)) { /* their ops stay with the disk */
         struct gy_list *node = gy_list_pop_front(&machine->flights);
 
@@ -459,6 +462,17 @@ static const struct gy_world_ops SIM_OPS = {
     .close = sim_close,
     .arena_remove = sim_arena_remove,
 };
+
+void *
+gy_world_sim_arg_of(const struct gy_world *world, void (*on_close)(void *arg))
+{
+    const struct gy_sim_machine *machine =
+        (const struct gy_sim_machine *)(const void *)((const char *)world -
+                                                      offsetof(struct gy_sim_machine, base));
+
+    return world->ops == &SIM_OPS && machine->config.on_close == on_close ? machine->config.arg
+                                                                          : NULL;
+}
 
 void
 gy_world_sim_config_init(struct gy_world_sim_config *config, uint64_t seed)

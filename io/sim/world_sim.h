@@ -119,6 +119,7 @@ struct gy_world_sim_config {
     void (*on_event)(void *arg, uint64_t event); /* E1: copies only */
     void (*on_reap)(void *arg, uint64_t event);  /* E1: `event` is the last one */
     void (*on_violation)(void *arg, const char *text);
+    void (*on_close)(void *arg); /* the world is about to go; it may still be asked */
     void *arg;
 };
 
@@ -165,6 +166,9 @@ void gy_world_sim_set_wall_us(struct gy_world *world, uint64_t wall_us);
 void gy_world_sim_leap(struct gy_world *world, uint64_t ns);
 /* Freeze the disk now. GY_SIM_STOP_FAIL: see above. */
 void gy_world_sim_stop(struct gy_world *world, enum gy_sim_stop stop);
+/* The arg of a simulated world that was opened with this on_close; NULL for any other world. */
+void *gy_world_sim_arg_of(const struct gy_world *world, void (*on_close)(void *arg));
+uint64_t gy_world_sim_now_ns(const struct gy_world *world); /* without taking any time */
 enum gy_sim_stop gy_world_sim_stopped(const struct gy_world *world);
 
 #endif
