@@ -41,13 +41,18 @@ foreach(source ${micro_sources})
 endforeach()
 
 # Examples are built as a user builds them: the shared library and the public headers, nothing else.
+# Those of the simulator (sim_*) take the static one, as it does.
 file(GLOB example_sources CONFIGURE_DEPENDS examples/*.c)
 foreach(source ${example_sources})
     get_filename_component(name ${source} NAME_WE)
     add_executable(example_${name} ${source})
     set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
-    target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
+    if(name MATCHES "^sim_")
+        target_link_libraries(example_${name} PRIVATE gyre_sim gyre_flags)
+    else()
+        target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
+    endif()
 endforeach()
 
 # The checker: the engine with the checker's marks (io/base/checked.h) on the simulated machine.

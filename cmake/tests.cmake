@@ -144,6 +144,9 @@ if(GYRE_PROGRAMS)
             ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh $<TARGET_FILE:example_${name}>)
         gyre_test_properties(example_${name} example)
     endforeach()
+    add_test(NAME example_sim_bank_bug COMMAND bash
+        ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh $<TARGET_FILE:example_sim_bank> bug)
+    gyre_test_properties(example_sim_bank_bug example)
 endif()
 
 # Checks of what was built and of the tree. They read objects and libraries, which sanitizers and
