@@ -43,15 +43,18 @@ for kind in $kinds; do
     must "$CMAKE" --build "$work/build-$kind"
     run "$kind, find_package, shared" "$work/build-$kind/consume_shared"
     run "$kind, find_package, static" "$work/build-$kind/consume_static"
+    run "$kind, find_package, simulator" "$work/build-$kind/consume_sim"
     readelf -d "$work/build-$kind/consume_shared" | grep -q 'NEEDED.*libgyre\.so\.0' ||
         { echo "consume_shared does not use libgyre.so.0"; exit 1; }
 
     if [ "$kind" = c ]; then
         compiler="$CC -std=c11"
         source=$here/c/main.c
+        sim=$here/c/sim.c
     else
         compiler="$cxx -std=c++17"
         source=$here/cpp/main.cpp
+        sim=$here/cpp/sim.cpp
     fi
     flags="-Wall -Wextra -Wpedantic -Werror"
     # shellcheck disable=SC2046,SC2086 # words are meant to be split
@@ -62,6 +65,10 @@ for kind in $kinds; do
     $compiler $flags $(pkg-config --cflags gyre) "$source" -o "$work/static" \
         -Wl,-Bstatic $(pkg-config --static --libs gyre) -Wl,-Bdynamic
     run "$kind, pkg-config, static" "$work/static"
+    # shellcheck disable=SC2046,SC2086
+    $compiler $flags $(pkg-config --cflags gyre_sim) "$sim" -o "$work/sim" \
+        $(pkg-config --libs gyre_sim)
+    run "$kind, pkg-config, simulator" "$work/sim"
 done
 
 version=$(pkg-config --modversion gyre)
