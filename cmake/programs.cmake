@@ -50,6 +50,11 @@ foreach(source ${example_sources})
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
     if(name MATCHES "^sim_")
         target_link_libraries(example_${name} PRIVATE gyre_sim gyre_flags)
+        # And as a plug-in for the command gyre_sim, which has the library: linked with nothing.
+        add_library(plugin_${name} MODULE ${source})
+        set_target_properties(plugin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX ""
+            LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+        target_include_directories(plugin_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
     else()
         target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
     endif()
