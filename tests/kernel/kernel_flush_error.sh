@@ -34,6 +34,8 @@ for ((round = 0; round < rounds; round++)); do
     3) told=$((told + 1)) ;;
     *) fail "round $round: exit $status: $(cat out)" ;;
     esac
+    unmount fs # it may have become read-only
+    DIRECT=on mount_image disk/disk fs || fail "round $round: $(cat mount.err)"
     "$bin/witness" check fs/store ledger >out 2>&1 || fail "round $round, reopened: $(cat out)"
     rm -f /dev/shm/gyre-*
     stop_disk

@@ -51,11 +51,14 @@ clean_up() {
     trap '' TERM INT
     cd /
     for job in $(jobs -p); do
-        { kill -9 "$job" && wait "$job"; } 2>/dev/null || true
+        [ "$job" = "${server:-}" ] || { kill -9 "$job" && wait "$job"; } 2>/dev/null || true
     done
-    # Innermost first; a mount that hangs on a dead server goes lazily.
+    # Innermost first, and servers after what needs them.
     awk -v w="$work/" 'index($2, w) == 1 {print $2}' /proc/self/mounts | tac |
-        while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount" || true; done
+        while read -r mount; do
+            (unmount "$mount") >/dev/null || umount -l "$mount" || true
+        done
+    [ -z "${server:-}" ] || { kill -9 "$server" && wait "$server"; } 2>/dev/null || true
     umount -l "$work" && rmdir "$work"
     exit $status
 }
@@ -94,7 +97,7 @@ stop_server() { # MOUNT
 # mount_image FILE MOUNT [OPTIONS]: through a loop device that goes away with the mount
 mount_image() {
     local device status=0
-    device=$(losetup -f --show "$1")
+    device=$(losetup --direct-io="${DIRECT:-off}" -f --show "$1")
     mkdir -p "$2"
     mount -o "${3:-rw}" "$device" "$2" 2>mount.err || status=$?
     losetup -d "$device"
@@ -104,9 +107,9 @@ mount_image() {
 # The kernel closes the files of a ring a moment after its process.
 unmount() {
     local tries=0
-    until umount "$1" 2>umount.err; do
+    until umount "$1" 2>"$work/umount.err"; do
         tries=$((tries + 1))
-        [ $tries -lt 200 ] || fail "$1 stays busy: $(cat umount.err)"
+        [ $tries -lt 60 ] || fail "$1 stays busy: $(cat "$work/umount.err")"
         sleep 0.05
     done
 }
@@ -132,9 +135,8 @@ start_disk() {
     start_server disk "$bin/log_disk" disk log "$(size_of "$1")"
     device=$(losetup --direct-io=on -f --show disk/disk)
     make_fs "$1" "$device"
-    mkdir -p fs
-    mount -o "${2:-rw}" "$device" fs
     losetup -d "$device"
+    DIRECT=on mount_image disk/disk fs "${2:-rw}"
 }
 
 stop_disk() {
