@@ -67,8 +67,9 @@ GYRE_API gyre_loop *gyre_db_loop(gyre_db *db);
  *          NO_SPACE     the disk is full; works again by itself when there is space
  *          IO           the log could not be written: it is unknown whether this write will be
  *                       there after reopening (wholly or not at all); the store refuses writes
- *                       until then. Or all memtables are full and flushing one failed (the error
- *                       names a table, *.sst): nothing was done, works again by itself
+ *                       until then. Or nothing was done, and it works again by itself: all
+ *                       memtables are full and flushing one failed (the error names a table,
+ *                       *.sst), or a file cannot be opened (os_errno is EMFILE or ENFILE)
  * Source:  engine/db/write.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_put(gyre_db *db, const struct gyre_write_options *options, struct gyre_slice key,
