@@ -68,13 +68,14 @@ must_be_right_or_corrupt() {
 }
 
 for ((round = 0; round < rounds; round++)); do
+    n=$((6 + round % 4)) # those before make a new manifest, without which the old one will do
     must_tell write wal- 10 1 EIO
     must_tell write wal- 12 1 ENOSPC
     options=memtable_size=8M,wal_slot_size=8M # few logs are made: their syncs may fail untold
     must_tell fsync wal- 8 1 EIO
     options=''
-    must_tell write MANIFEST 9 1 EIO
-    must_tell write MANIFEST 9 1 ENOSPC
+    must_tell write MANIFEST $n 1 EIO
+    must_tell write MANIFEST $n 1 ENOSPC
     must_tell fsync MANIFEST 1 1 EIO
     must_go_on rename CURRENT 1 1 EIO
     must_go_on fsyncdir store 2 1 EIO
@@ -91,8 +92,8 @@ for ((round = 0; round < rounds; round++)); do
     must_go_on unlink .sst 1 1 EIO
     must_be_right_or_corrupt write wal- 15 1 lost
     must_be_right_or_corrupt write wal- 15 1 misdirected
-    must_be_right_or_corrupt write MANIFEST 9 1 lost
-    must_be_right_or_corrupt write MANIFEST 9 1 misdirected
+    must_be_right_or_corrupt write MANIFEST $n 1 lost
+    must_be_right_or_corrupt write MANIFEST $n 1 misdirected
     must_be_right_or_corrupt write .sst 2 1 lost
     must_be_right_or_corrupt write .sst 2 1 misdirected
 done

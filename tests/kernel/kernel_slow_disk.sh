@@ -6,7 +6,7 @@
 # MS=N milliseconds of delay.
 . "$(dirname "$0")/lib.sh"
 needs root fuse setpriv
-ms=${MS:-1500}
+ms=${MS:-1000}
 isolate $((60 + ms / 100)) "$@"
 
 mkdir below

@@ -10,6 +10,7 @@
  *   commits=N     end after so many of each writer
  *   linger=1      stay when writing has failed, until the time is over (readers go on)
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,12 +104,15 @@ note_ack(struct writer *writer, uint64_t n, bool durable)
     note_gap(&ledger->ack_gap_ns, &run->last_ack_ns, gyre_now(run->witness->loop));
 }
 
-/* Refused, with nothing done, until there is space or a failed flush has been done again? */
+/* Refused, with nothing done, until there is space, a failed flush has been done again, or a file
+ * can be opened? */
 static bool
 is_refusal(const struct run *run, gyre_status status)
 {
-    return status == GYRE_NO_SPACE ||
-           (status == GYRE_IO && strstr(gyre_last_error(run->witness->loop)->file, ".sst") != NULL);
+    const struct gyre_error *error = gyre_last_error(run->witness->loop);
+
+    return status == GYRE_NO_SPACE || (status == GYRE_IO && (error->os_errno == EMFILE ||
+                                                             strstr(error->file, ".sst") != NULL));
 }
 
 /* Commit n, again and again while it is refused. OK, or what it failed with. */
