@@ -181,6 +181,7 @@ make_version(gyre_db *db, struct gy_recovery *recovery)
     struct gy_version *version = NULL;
     struct gy_memtable *active = gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
     gyre_status status = GYRE_NO_MEMORY;
+    char name[GY_NAME_MAX];
 
     if (empty != NULL && active != NULL) {
         status = gy_version_apply(empty, &change, &version);
@@ -195,10 +196,13 @@ make_version(gyre_db *db, struct gy_recovery *recovery)
     if (status == GYRE_OK) {
         return GYRE_OK;
     }
-    return gy_loop_fail(db->loop, status,
-                        status == GYRE_NO_MEMORY
-                            ? "no memory for the list of tables; raise memory_limit"
-                            : "tables of one level overlap: the manifest is damaged");
+    if (status == GYRE_NO_MEMORY) {
+        return gy_loop_fail(db->loop, status,
+                            "no memory for the list of tables; raise memory_limit");
+    }
+    gy_name_manifest(name, recovery->manifest.number);
+    return gy_fail_at(&db->loop->io.sched, status, name, 0, 0,
+                      "tables of one level overlap: the manifest is damaged; run 'gyre salvage'");
 }
 
 GY_SUSPENDS gyre_status

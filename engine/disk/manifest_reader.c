@@ -108,6 +108,20 @@ await_read_whole(struct load *load, const struct gy_file *dir, const char *name)
     return status;
 }
 
+/* Whoever applies edits knows what is wrong with one, not where it stands. */
+static void
+say_where(struct load *load, const char *name, uint64_t offset)
+{
+    struct gyre_error *error = gy_sched_error(&load->loop->sched);
+
+    if (error->file[0] == '\0' &&
+        (error->status == GYRE_CORRUPT || error->status == GYRE_UNSUPPORTED)) {
+        const struct gyre_error cause = *error;
+
+        (void)gy_fail_at(&load->loop->sched, cause.status, name, offset, 0, "%s", cause.text);
+    }
+}
+
 static gyre_status
 apply_frame(struct load *load, const char *name, uint64_t offset, const struct gy_frame *frame,
             gyre_status (*apply)(void *, const struct gy_edit *), void *arg)
@@ -120,6 +134,7 @@ apply_frame(struct load *load, const char *name, uint64_t offset, const struct g
     while ((status = gy_edit_decode(&reader, &edit)) == GYRE_OK) {
         status = apply(arg, &edit);
         if (status != GYRE_OK) {
+            say_where(load, name, offset);
             return status;
         }
     }
