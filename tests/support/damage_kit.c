@@ -186,6 +186,7 @@ struct question {
     gyre_loop *loop;
     const struct model_state *wanted;
     bool is_told;
+    gyre_status status; /* the first that was told */
 };
 
 /* What a manifest has lost may be a file: then that one is named. */
@@ -215,6 +216,7 @@ is_told(struct question *q, gyre_status status, const char *what)
     if (q->done->is_in_place && !names_place(q->done, error)) {
         sim_fail_status(q->loop, status, "an error that names another place");
     }
+    q->status = q->is_told ? q->status : status;
     q->is_told = true;
     return true;
 }
@@ -346,6 +348,7 @@ damage_ask(const struct damage_base *base, struct sim_machine *machine,
         }
     }
     counts->tried++;
+    counts->told_status = counts->told == 0 ? q.status : counts->told_status;
     counts->told += q.is_told ? 1 : 0;
     counts->right += q.is_told || q.wanted != base->states ? 0 : 1;
     return is_open;

@@ -82,6 +82,7 @@ struct damage_counts {
     uint64_t right;  /* no error anywhere */
     uint64_t told;   /* one somewhere */
     uint64_t tail;
+    gyre_status told_status; /* the first that was told */
 };
 
 /* Open the store on `machine` and ask. False: it was not opened, and said so. */
