@@ -19,7 +19,8 @@ gy_view_cursor_make(gyre_db *db, struct gy_view *view, enum gy_table_cursor_mode
     gyre_status status;
 
     if (children == NULL) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for an iterator");
+        return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
+                            "no memory for an iterator; raise memory_limit");
     }
     status = gy_memtable_cursor_make(heap, view->active, &children[count]);
     count += status == GYRE_OK;
@@ -45,8 +46,9 @@ gy_view_cursor_make(gyre_db *db, struct gy_view *view, enum gy_table_cursor_mode
         for (uint32_t i = 0; i < count; i++) {
             gy_cursor_close(children[i]);
         }
-        status = gy_loop_fail(db->loop, status, "no memory for an iterator");
     }
     gy_heap_free(heap, children);
-    return status;
+    return status == GYRE_OK
+               ? status
+               : gy_loop_fail(db->loop, status, "no memory for an iterator; raise memory_limit");
 }
