@@ -37,11 +37,12 @@ if(GYRE_SANITIZE OR GYRE_FUZZ)
         -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(gyre_flags INTERFACE -fsanitize=${sanitizers})
 else()
-    # Hardening that costs nothing on hot paths. Left out, because they cost there:
-    # -ftrivial-auto-var-init=zero, -fzero-call-used-regs, _FORTIFY_SOURCE=3 (sizes at run time).
-    # Shadow stacks (-fcf-protection) do not go with code that switches stacks by itself.
-    target_compile_options(gyre_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-    foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection=none)
+    # Hardening: under 1 % of a cached get (figures in docs/decisions/0011-hardening.md). Shadow
+    # stacks (-fcf-protection) do not go with code that switches stacks by itself.
+    # tests/checks/check_hardening.sh looks at what comes out.
+    target_compile_options(gyre_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+    foreach(flag -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
+            -fcf-protection=none)
         string(MAKE_C_IDENTIFIER "GYRE_HAS${flag}" has_flag)
         check_c_compiler_flag(${flag} ${has_flag})
         if(${has_flag})
