@@ -33,7 +33,8 @@ gy_table_hashes_build(const struct gy_table_hashes *hashes, uint32_t bits_per_ke
                       uint32_t size)
 {
     const uint32_t probes = gy_filter_probes(bits_per_key);
-    const uint32_t count = hashes->count - GY_MUTANT(filter_without_last_key);
+    const uint32_t count =
+        hashes->count - (GY_MUTANT(filter_without_last_key) && hashes->count > 0);
 
     gy_assert(size == gy_filter_size(hashes->count, bits_per_key));
     memset(target, 0, size);
