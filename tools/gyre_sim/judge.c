@@ -280,6 +280,10 @@ judge_point(struct run *run, const struct point *point)
         note_kind(kind);
         judge_crash(run, point, kind, i);
     }
+    if (run->depth == 0 && run->db != NULL && !run->is_damaged &&
+        gy_rng_below(&run->point_rng, 3) == 0) {
+        damage_try(run, point);
+    }
 }
 
 void

@@ -205,6 +205,9 @@ void store_demand_structure(struct run *run);
 void judge_on_event(void *arg, uint64_t event);
 void judge_on_reap(void *arg, uint64_t event);
 void judge_all(struct run *run);
+/* damage.c: at a point of a store that is open */
+void damage_try(struct run *run, const struct point *point);
+
 /* R3, and now and then a power cut at this very moment. */
 void judge_answer(struct run *run, bool is_durable);
 
