@@ -139,7 +139,20 @@ begin(struct merge *self, bool is_reverse)
     self->cursor.status = GYRE_OK;
 }
 
-/* After every child was positioned: build the heap, unless one failed (U4). */
+/* U4. The first failure ends the positioning: a later one would put its own text over this one's. */
+static bool
+has_failed(struct merge *self, uint32_t child)
+{
+    const gyre_status status = self->children[child]->status;
+
+    if (self->children[child]->valid || status == GYRE_OK || GY_MUTANT(child_error_is_end)) {
+        return false;
+    }
+    fail(self, status);
+    return true;
+}
+
+/* After every child was positioned: build the heap. */
 static void
 build(struct merge *self)
 {
@@ -149,9 +162,6 @@ build(struct merge *self)
         if (child->valid) {
             self->heap[self->size++] =
                 (struct node){.prefix = prefix_of(child->entry.key), .cursor = child, .child = i};
-        } else if (child->status != GYRE_OK && !GY_MUTANT(child_error_is_end)) {
-            fail(self, child->status);
-            return;
         }
     }
     for (uint32_t i = self->size / 2; i > 0; i--) {
@@ -205,6 +215,9 @@ await_seek(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag)
     }
     for (uint32_t i = 0; i < self->count; i++) {
         gy_cursor_await_seek(self->children[i], key, tag);
+        if (has_failed(self, i)) {
+            return;
+        }
     }
     build(self);
 }
@@ -222,6 +235,9 @@ await_seek_before(struct gy_cursor *cursor, struct gyre_slice key, uint64_t tag)
     }
     for (uint32_t i = 0; i < self->count; i++) {
         gy_cursor_await_seek_before(self->children[i], key, tag);
+        if (has_failed(self, i)) {
+            return;
+        }
     }
     build(self);
 }
@@ -239,6 +255,9 @@ await_first(struct gy_cursor *cursor)
     }
     for (uint32_t i = 0; i < self->count; i++) {
         gy_cursor_await_first(self->children[i]);
+        if (has_failed(self, i)) {
+            return;
+        }
     }
     build(self);
 }
@@ -251,6 +270,9 @@ await_last(struct gy_cursor *cursor)
     begin(self, true);
     for (uint32_t i = 0; i < self->count; i++) {
         gy_cursor_await_last(self->children[i]);
+        if (has_failed(self, i)) {
+            return;
+        }
     }
     build(self);
 }
@@ -276,6 +298,9 @@ await_turn_round(struct merge *self)
             gy_cursor_await_seek_before(self->children[i], entry.key, tag);
         } else {
             gy_cursor_await_seek(self->children[i], entry.key, tag);
+        }
+        if (has_failed(self, i)) {
+            return;
         }
     }
     begin(self, is_reverse);
