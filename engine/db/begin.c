@@ -46,8 +46,9 @@ await_own_manifest(gyre_db *db, struct gy_recovery *recovery)
         return GYRE_OK;
     }
     status = gy_manifest_await_rotate(&db->manifest);
+    /* Poisoned: CURRENT was renamed, and nobody knows which manifest it names after a crash. */
     if (status == GYRE_NO_SPACE && recovery->manifest.number != 0 &&
-        db->manifest.file.slot == GY_SLOT_NONE) {
+        db->manifest.poison == GYRE_OK && db->manifest.file.slot == GY_SLOT_NONE) {
         GY_SOMETIMES(opened_on_full_disk);
         status = gy_manifest_await_adopt(&db->manifest, &recovery->manifest);
         if (status == GYRE_OK) {
@@ -92,7 +93,10 @@ await_forget_logs(gyre_db *db, struct gy_recovery *recovery)
                        (db->view->frozen_count == 0 && gy_memtable_count(db->view->active) == 0);
     const uint64_t flushed =
         empty ? gy_max_u64(db->sequence, db->flushed_sequence) : db->flushed_sequence;
-    const uint64_t log_min = gy_wal_log_min(&db->wal, flushed);
+    /* None at all is needed then, the last one included: what its end holds may not be durable. */
+    const uint64_t log_min = empty && recovery->log_count > 0
+                                 ? recovery->logs[recovery->log_count - 1].number + 1
+                                 : gy_wal_log_min(&db->wal, flushed);
     struct gy_edit edit = {.kind = GY_EDIT_FLUSHED};
     gyre_status status = GYRE_OK;
 

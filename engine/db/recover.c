@@ -472,6 +472,9 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
                                    .arg = &context};
     gyre_status status = await_read_logs(db, recovery, &reader);
 
+    if (recovery->log_count == 0) { /* given up since tables have it all, staging included */
+        reader.sequence_next = db->flushed_sequence + 1;
+    }
     if (status == GYRE_OK) {
         status = gy_recover_await_stage(db, recovery, &reader);
     }
