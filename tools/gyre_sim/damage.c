@@ -131,7 +131,7 @@ read_all(struct run *child, bool is_torn)
     if (status == GYRE_OK) {
         const uint64_t low = is_torn ? 0 : gy_max_u64(child->durable, child->buffered);
 
-        if (!model_find(&child->model, found, low, child->attempted, &sequence)) {
+        if (!model_find(&child->model, found, low, child->attempted, &sequence, &sequence)) {
             fail_now("a damaged store answers with what was never there");
         }
         status = store_compare(child->db, NULL, found, &child->rng);

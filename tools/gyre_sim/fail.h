@@ -76,6 +76,7 @@ _Noreturn void fail_status(gyre_loop *loop, gyre_status status, const char *what
     X(stuck_then_lifted)               \
     X(corruption_told)                 \
     X(damage_hid_the_commit)           \
+    X(damaged_table_met_compaction)    \
     X(no_memory_on_write)              \
     X(no_memory_on_read)               \
     X(no_memory_at_open)               \

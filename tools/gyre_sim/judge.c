@@ -143,6 +143,7 @@ judge_read_only(struct run *run)
 {
     const uint64_t hash = gy_sim_disk_hash(run->disk);
     struct model_state *found = malloc(sizeof(*found));
+    uint64_t last;
     gyre_status status;
 
     demand(found != NULL);
@@ -152,7 +153,7 @@ judge_read_only(struct run *run)
         status = store_scan(run->db, NULL, found);
         if (run_is_ok(run, status, "a scan of a store opened read-only")) {
             /* What was seen once, the next open may not undercut. */
-            run->buffered = run_demand_prefix(run, found);
+            run->buffered = run_demand_prefix(run, found, &last);
             reached(read_only_after_crash);
         }
         demand(gyre_put(run->db, NULL, model_key(1), gyre_str("x")) == GYRE_READ_ONLY);

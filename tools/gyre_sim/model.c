@@ -340,7 +340,7 @@ apply(struct model_state *state, const struct model_state *found,
 
 bool
 model_find(const struct model *model, const struct model_state *found, uint64_t low, uint64_t high,
-           uint64_t *ret_sequence)
+           uint64_t *ret_first, uint64_t *ret_last)
 {
     struct model_state state;
     uint32_t different;
@@ -349,12 +349,14 @@ model_find(const struct model *model, const struct model_state *found, uint64_t 
     model_state_at(model, low, &state);
     different = count_different(&state, found);
     is_found = different == 0;
-    *ret_sequence = low;
+    *ret_first = low;
+    *ret_last = low;
     for (uint32_t i = first_after(model, low);
          i < model->count && model->versions[i].sequence <= high; i++) {
         different = apply(&state, found, &model->versions[i], different);
         if (different == 0 && model->versions[i].ends_commit) {
-            *ret_sequence = model->versions[i].sequence;
+            *ret_last = model->versions[i].sequence;
+            *ret_first = is_found ? *ret_first : *ret_last;
             is_found = true;
         }
     }

@@ -84,10 +84,10 @@ bool model_was(const struct model *model, uint32_t key, uint64_t digest, uint64_
 bool model_were(const struct model *model, const uint32_t *keys, const uint64_t *digests,
                 uint32_t count, uint64_t low, uint64_t high);
 
-/* Is `found` the content after `low` or a later commit up to `high`? *ret_sequence is the last such
- * one: what it holds cannot tell them apart. */
+/* Is `found` the content after `low` or a later commit up to `high`? What it holds may not tell
+ * several of them apart: these are the first and the last. */
 bool model_find(const struct model *model, const struct model_state *found, uint64_t low,
-                uint64_t high, uint64_t *ret_sequence);
+                uint64_t high, uint64_t *ret_first, uint64_t *ret_last);
 /* For a message: the commit whose content is nearest, and how many keys differ. */
 void model_nearest(const struct model *model, const struct model_state *found,
                    uint64_t *ret_sequence, uint32_t *ret_different);

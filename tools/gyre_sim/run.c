@@ -169,17 +169,17 @@ describe_difference(const struct model *model, const struct model_state *found, 
 /* Which commit is it? The store may know of higher numbers than it has commits (numbers are never
  * used twice), never of lower ones. */
 uint64_t
-run_demand_prefix(struct run *run, const struct model_state *found)
+run_demand_prefix(struct run *run, const struct model_state *found, uint64_t *ret_last)
 {
     const uint64_t low = gy_max_u64(run->durable, run->buffered);
     const uint64_t high = gy_min_u64(gy_db_visible(run->db), run->attempted);
-    uint64_t sequence;
+    uint64_t first;
     char text[120];
     uint64_t nearest;
     uint32_t different;
 
-    if (high >= low && model_find(&run->model, found, low, high, &sequence)) {
-        return sequence;
+    if (high >= low && model_find(&run->model, found, low, high, &first, ret_last)) {
+        return first;
     }
     model_nearest(&run->model, found, &nearest, &different);
     describe_difference(&run->model, found, nearest, text, sizeof(text));
@@ -259,12 +259,13 @@ run_adopt(struct run *run)
 {
     struct model_state *found = malloc(sizeof(*found));
     uint64_t sequence = run->durable;
+    uint64_t last = sequence;
     gyre_status status;
 
     demand(found != NULL);
     status = store_scan(run->db, NULL, found);
     if (run_is_ok(run, status, "a scan after opening")) {
-        sequence = run_demand_prefix(run, found);
+        sequence = run_demand_prefix(run, found, &last);
         status = store_compare(run->db, NULL, found, &run->rng);
         (void)run_is_ok(run, status, "a read after opening");
     }
@@ -278,10 +279,10 @@ run_adopt(struct run *run)
     }
     note_recovery(run, sequence);
     run->is_created = true;
-    model_cut(&run->model, sequence);
+    model_cut(&run->model, last);
     run->durable = sequence;
     run->buffered = sequence;
-    run->attempted = sequence;
+    run->attempted = last;
 }
 
 void

@@ -156,8 +156,8 @@ void run_close(struct run *run);
 gyre_status run_open(struct run *run, uint32_t flags);
 /* What was found after an open has to be a prefix; it is the truth from then on. */
 void run_adopt(struct run *run);
-/* R1 for what was read; which commit it is. */
-uint64_t run_demand_prefix(struct run *run, const struct model_state *found);
+/* R1 for what was read. Which commit it is: the first that it can be; *ret_last is the last. */
+uint64_t run_demand_prefix(struct run *run, const struct model_state *found, uint64_t *ret_last);
 /* True for OK; false for an error that the plan explains; anything else is a failure. */
 bool run_is_ok(struct run *run, gyre_status status, const char *what);
 /* The log or the manifest has failed. */

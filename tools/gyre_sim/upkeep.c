@@ -49,7 +49,7 @@ compare_checkpoint(struct run *run, const char *path, uint64_t low, uint64_t hig
     if (run_is_ok(run, status, "open a checkpoint")) {
         status = store_scan(db, NULL, found);
         if (run_is_ok(run, status, "scan a checkpoint") &&
-            !model_find(&run->model, found, low, high, &sequence)) {
+            !model_find(&run->model, found, low, high, &sequence, &sequence)) {
             fail_now("a checkpoint holds what the store never held at sequences %llu to %llu",
                      (unsigned long long)low, (unsigned long long)high);
         }
