@@ -303,15 +303,21 @@ gy_sim_disk_make(const struct gy_sim_disk_config *config, struct gy_heap *heap)
 }
 
 void
+gy_sim_disk_forget_in_flight(struct gy_sim_disk *disk)
+{
+    gy_assert(disk->worlds_open == 0);
+    while (!gy_list_is_empty(&disk->in_flight)) {
+        gy_sim_op_end(disk, gy_container_of(disk->in_flight.next, struct gy_sim_op, link));
+    }
+}
+
+void
 gy_sim_disk_free(struct gy_sim_disk *disk)
 {
     if (disk == NULL) {
         return;
     }
-    gy_assert(disk->worlds_open == 0);
-    while (!gy_list_is_empty(&disk->in_flight)) {
-        gy_sim_op_end(disk, gy_container_of(disk->in_flight.next, struct gy_sim_op, link));
-    }
+    gy_sim_disk_forget_in_flight(disk);
     for (uint32_t i = 0; i < disk->node_count; i++) {
         if (disk->nodes[i].inode != NULL) {
             gy_sim_inode_put(disk->heap, disk->nodes[i].inode);

@@ -169,6 +169,8 @@ int32_t gy_sim_op_apply(struct gy_sim_disk *disk, const struct gy_sim_op *op);
 /* It is over, applied or not. */
 void gy_sim_op_end(struct gy_sim_disk *disk, struct gy_sim_op *op);
 
+/* What worlds that were stopped left in flight never happens. */
+void gy_sim_disk_forget_in_flight(struct gy_sim_disk *disk);
 /* gy_sim_disk_clone, with or without the staging memory. */
 struct gy_sim_disk *gy_sim_disk_copy(const struct gy_sim_disk *disk, bool with_stage);
 

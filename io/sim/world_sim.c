@@ -528,6 +528,9 @@ gy_world_sim_open(const struct gy_world_sim_config *config, struct gy_sim_disk *
     machine->base.fail_allocation = config->fail_allocation;
     machine->config = *config;
     machine->disk = disk;
+    if (disk->worlds_open == 0) {
+        gy_sim_disk_forget_in_flight(disk);
+    }
     disk->worlds_open++;
     disk->world_count++;
     machine->id = disk->world_count;

@@ -44,18 +44,24 @@ open_store(gyre_loop *loop, uint32_t flags)
     return db;
 }
 
-/* A store with keys 0 to count - 1, closed again. */
+/* A store with keys up to first + count - 1, closed again. */
 static void
-fill(gyre_sim *sim, uint32_t count)
+fill_more(gyre_sim *sim, uint32_t first, uint32_t count)
 {
     gyre_loop *loop = start(sim);
     gyre_db *db = open_store(loop, GYRE_OPEN_CREATE);
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = first; i < first + count; i++) {
         assert_int_equal(gyre_put(db, NULL, gyre_slice(&i, sizeof(i)), gyre_str("value")), GYRE_OK);
     }
     assert_int_equal(gyre_close(db), GYRE_OK);
     assert_int_equal(gyre_loop_close(loop), GYRE_OK);
+}
+
+static void
+fill(gyre_sim *sim, uint32_t count)
+{
+    fill_more(sim, 0, count);
 }
 
 /* How many of these keys are there, from the first on; none behind a missing one. */
@@ -198,7 +204,14 @@ gyre_sim_stops_at_an_event(void **state)
         assert_int_equal(gyre_loop_close(loop), GYRE_OK);
         assert_int_equal(gyre_sim_crash(sim, GYRE_SIM_CRASH_RANDOM, stop, &copy), GYRE_OK);
         assert_in_range(count_keys(copy, 501), answered, answered + 1);
+        gyre_sim_free(copy);
+        /* The machine works again, and what was in flight then does not happen later. */
+        gyre_sim_stop_at(sim, 0);
+        assert_in_range(count_keys(sim, 501), answered, answered + 1);
+        fill_more(sim, answered, 30);
+        assert_int_equal(gyre_sim_crash(sim, GYRE_SIM_CRASH_ALL, stop, &copy), GYRE_OK);
         gyre_sim_free(sim); /* copies live on */
+        assert_int_equal(count_keys(copy, answered + 30), answered + 30);
         gyre_sim_free(copy);
     }
 }
