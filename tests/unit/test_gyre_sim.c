@@ -483,6 +483,43 @@ gyre_sim_explorer_finds_each_mistake(void **state)
     }
 }
 
+/* Goal:   with a device that fails now and then, work may fail, but what it was promised before is
+ *         found in every crash, on each kind of file system. */
+static void
+gyre_sim_explorer_keeps_promises_under_faults(void **state)
+{
+    struct log log = {.bug = NO_BUG};
+    struct gyre_sim_fault faults[2] = {
+        fault_of(GYRE_SIM_ERROR, GYRE_SIM_OP_WRITE | GYRE_SIM_OP_SYNC, EIO),
+        fault_of(GYRE_SIM_ERROR, GYRE_SIM_OP_READ, EINTR)};
+    struct gyre_sim_report report = {.struct_size = sizeof(report)};
+
+    (void)state;
+    faults[0].ppm = 20000;
+    faults[1].ppm = 200000;
+    for (uint32_t personality = GYRE_SIM_STRICT; personality <= GYRE_SIM_XFS; personality++) {
+        const struct gyre_sim_options machine = {.struct_size = sizeof(machine),
+                                                 .personality = personality,
+                                                 .flags = GYRE_SIM_CHAOS,
+                                                 .wall_jump_ppm = 10000,
+                                                 .leap_ppm = 2000};
+        const struct gyre_sim_plan plan = {.struct_size = sizeof(plan),
+                                           .flags = GYRE_SIM_WORK_MAY_FAIL,
+                                           .arg = &log,
+                                           .work = log_work,
+                                           .check = log_check,
+                                           .machine = &machine,
+                                           .faults = faults,
+                                           .fault_count = 2,
+                                           .every = 20,
+                                           .depth = 1};
+
+        (void)gyre_sim_explore(&plan, 1, 10, &report);
+        assert_string_equal(report.text, "");
+        assert_true(report.crash_count > 200);
+    }
+}
+
 /* Goal:   what cannot be a plan is refused. */
 static void
 gyre_sim_explorer_refuses_what_is_no_plan(void **state)
@@ -514,6 +551,7 @@ main(void)
         cmocka_unit_test(gyre_sim_files_can_be_reached),
         cmocka_unit_test(gyre_sim_explorer_finds_nothing_where_nothing_is),
         cmocka_unit_test(gyre_sim_explorer_finds_each_mistake),
+        cmocka_unit_test(gyre_sim_explorer_keeps_promises_under_faults),
         cmocka_unit_test(gyre_sim_explorer_refuses_what_is_no_plan),
     };
 
