@@ -240,8 +240,7 @@ void gy_wal_note_release(struct gy_wal *wal, gyre_status status);
 void gy_wal_poison(struct gy_wal *wal, gyre_status status);
 
 uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
-/* Sequence of the first commit in the oldest live log: a memtable that holds it keeps that log
- * alive. */
+/* Of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */
 uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);
 
 /* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop

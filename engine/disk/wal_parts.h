@@ -1,5 +1,5 @@
-/* wal_parts.h - what wal.c, wal_writer.c and wal_slot.c know of each other; nobody else includes
- * it. */
+/* wal_parts.h - what wal.c, wal_writer.c, wal_slot.c and wal_staged.c know of each other; nobody
+ * else includes it. */
 #ifndef GY_WAL_PARTS_H
 #define GY_WAL_PARTS_H
 
@@ -20,6 +20,11 @@ void gy_wal_writer_main(void *arg);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
 void gy_wal_want_slot(struct gy_wal *wal);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_end_record(struct gy_wal *wal);
+/* To the new log `log`, from *offset on, which is moved. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_wal_await_append_staged(struct gy_wal *wal, const struct gy_wal_log *log,
+                           const struct gy_wal_staged *staged, uint32_t staged_count,
+                           uint64_t *offset);
 /* Go on in the last log instead of a new one: only what is planted as append_to_torn_log does. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_continue(struct gy_wal *wal, uint64_t end);
 

@@ -549,8 +549,7 @@ gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint
             number = gy_max_u64(number, frame.file_number);
         }
         is_blank = is_blank && (status != GYRE_OK || is_blank_page(&window, at) ||
-                                /* the slot's mark (wal_slot.c) */
-                                window.file_size - at <= GY_PAGE);
+                                window.file_size - at <= GY_PAGE); /* the slot's mark */
         gy_await_turn(&loop->sched);
     }
     gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
