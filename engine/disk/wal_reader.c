@@ -303,22 +303,14 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
                  uint64_t number, uint64_t stop)
 {
     uint64_t torn = 0;
-    uint64_t dropped_end;
-    const gyre_status torn_status = await_torn_span(reader, file, window, number, stop, &torn);
+    gyre_status status = await_torn_span(reader, file, window, number, stop, &torn);
+    uint64_t dropped_end = stop + torn;
 
-    if (torn_status != GYRE_OK) {
-        return torn_status;
-    }
-    dropped_end = stop + torn;
-    for (uint64_t at = stop + GY_PAGE; at < window->file_size; at += GY_PAGE) {
+    for (uint64_t at = stop + GY_PAGE; status == GYRE_OK && at < window->file_size; at += GY_PAGE) {
         struct gy_frame frame;
         const uint8_t *bytes;
-        gyre_status status;
 
         if (await_frame(reader, file, window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
-            if (status != GYRE_OK) {
-                return status;
-            }
             continue;
         }
         if (frame.durable_offset > stop && !reader->lenient) {
@@ -329,8 +321,8 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
         GY_SOMETIMES(tail_with_whole_frames);
         dropped_end = gy_max_u64(dropped_end, at + gy_frame_span(frame.payload_size));
     }
-    reader->tail_dropped_bytes += dropped_end - stop;
-    return GYRE_OK; /* parts of a commit stay: the rest may be in staging */
+    reader->tail_dropped_bytes += status == GYRE_OK ? dropped_end - stop : 0;
+    return status; /* parts of a commit stay: the rest may be in staging */
 }
 
 static gyre_status
