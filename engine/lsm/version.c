@@ -87,6 +87,8 @@ gy_version_unref(struct gy_version *version)
 
 /* ---- Order (V2) ---- */
 
+#define RUN_PAIRS_MAX 256u
+
 /* The order of a level's array, the number settling ties, so that it is total and a table has
  * one place. */
 static int
@@ -168,8 +170,7 @@ pair_is_sound_level0(const struct gy_table *a, const struct gy_table *b)
            (a->meta.sequence_min > b->meta.sequence_max || !ranges_overlap(a, b));
 }
 
-/* Is the table at `at` in place, seen from those before it? In level 0 from all of them: it is
- * short. */
+/* Is the table at `at` in place, seen from the one before it? */
 static bool
 place_is_sound(uint32_t level, struct gy_table *const *tables, uint32_t at)
 {
@@ -183,12 +184,59 @@ place_is_sound(uint32_t level, struct gy_table *const *tables, uint32_t at)
         return at == 0 || gy_key_compare(tables[at - 1]->meta.largest, table->meta.smallest) <
                               0 + GY_MUTANT(output_cut_inside_key);
     }
-    for (uint32_t i = 0; i < at; i++) {
-        if (order(0, tables[i], table) >= 0 || !pair_is_sound_level0(tables[i], table)) {
-            return false;
+    return at == 0 || order(0, tables[at - 1], table) < 0;
+}
+
+/* Tables of level 0 whose sequences meet, each with some other: keys must not. What one flush of a
+ * large memtable wrote may be many, so these are sorted; no others are. */
+static gyre_status
+check_run(struct gy_heap *heap, struct gy_table *const *tables, uint32_t count)
+{
+    struct gy_table **sorted;
+    gyre_status status = GYRE_OK;
+
+    if (count <= RUN_PAIRS_MAX) {
+        for (uint32_t i = 1; i < count; i++) {
+            for (uint32_t k = 0; k < i; k++) {
+                if (!pair_is_sound_level0(tables[k], tables[i])) {
+                    return GYRE_CORRUPT;
+                }
+            }
+        }
+        return GYRE_OK;
+    }
+    sorted = gy_heap_alloc(heap, count * sizeof(*sorted), GY_MEM_VERSION);
+    if (sorted == NULL) {
+        return GYRE_NO_MEMORY;
+    }
+    memcpy(sorted, tables, count * sizeof(*sorted));
+    sort(1, sorted, count);
+    for (uint32_t i = 1; status == GYRE_OK && i < count; i++) {
+        if (gy_key_compare(sorted[i - 1]->meta.largest, sorted[i]->meta.smallest) >= 0) {
+            status = GYRE_CORRUPT;
         }
     }
-    return true;
+    gy_heap_free(heap, sorted);
+    return status;
+}
+
+/* V2 of level 0, which is in its order. Nearly always no sequences meet, and one look at each table
+ * does; no manifest can make it more than RUN_PAIRS_MAX looks. */
+static gyre_status
+check_level0(struct gy_heap *heap, struct gy_table *const *tables, uint32_t count)
+{
+    gyre_status status = GYRE_OK;
+    uint32_t end;
+
+    for (uint32_t start = 0; status == GYRE_OK && start < count; start = end) {
+        uint64_t lowest = tables[start]->meta.sequence_min;
+
+        for (end = start + 1; end < count && tables[end]->meta.sequence_max >= lowest; end++) {
+            lowest = gy_min_u64(lowest, tables[end]->meta.sequence_min);
+        }
+        status = check_run(heap, tables + start, end - start);
+    }
+    return status;
 }
 
 bool
@@ -207,7 +255,8 @@ gy_version_is_sound(const struct gy_version *version)
             }
             level_bytes += level->tables[i]->meta.size;
         }
-        if (level_bytes != level->bytes) {
+        if (level_bytes != level->bytes ||
+            (l == 0 && check_level0(version->heap, level->tables, level->count) == GYRE_CORRUPT)) {
             return false;
         }
         table_count += level->count;
@@ -295,27 +344,19 @@ append_new(uint32_t level, struct tables *tables, struct gy_table *table)
     return place_is_sound(level, tables->tables, tables->count - 1) ? GYRE_OK : GYRE_CORRUPT;
 }
 
-/* A table of `base` is sound beside its like; what may be wrong is how it stands to the new ones
+/* A table of `base` is sound beside its like; what may be wrong is how it stands to a new one right
  * before it. */
 static gyre_status
 append_old(uint32_t level, struct tables *tables, struct gy_table *table,
            struct gy_table *const *added, uint32_t added_count)
 {
     append(tables, table);
-    if (level > 0) {
-        const bool is_behind_new =
-            added_count > 0 && tables->tables[tables->count - 2] == added[added_count - 1];
+    const bool is_behind_new =
+        added_count > 0 && tables->tables[tables->count - 2] == added[added_count - 1];
 
-        return !is_behind_new || place_is_sound(level, tables->tables, tables->count - 1)
-                   ? GYRE_OK
-                   : GYRE_CORRUPT;
-    }
-    for (uint32_t i = 0; i < added_count; i++) {
-        if (!pair_is_sound_level0(added[i], table)) {
-            return GYRE_CORRUPT;
-        }
-    }
-    return GYRE_OK;
+    return !is_behind_new || place_is_sound(level, tables->tables, tables->count - 1)
+               ? GYRE_OK
+               : GYRE_CORRUPT;
 }
 
 /* Merge what stays with what comes. */
@@ -372,6 +413,9 @@ make_level(struct gy_heap *heap, uint32_t level, const struct gy_level *base,
     tables->count = 0;
     made.tables = tables->tables;
     status = merge_level(level, base, change, tables);
+    if (status == GYRE_OK && level == 0) {
+        status = check_level0(heap, tables->tables, tables->count);
+    }
     if (status != GYRE_OK || tables->count == 0) {
         level_unref(heap, &made);
     } else {
