@@ -125,6 +125,13 @@ gy_listing_check_tables(gyre_db *db, struct gy_listing *listing)
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to open a store");
     }
     gy_sort_u64(listing->orphans, listing->orphan_count);
+    for (uint64_t i = 1; status == GYRE_OK && i < count; i++) {
+        if (numbers[i] == numbers[i - 1]) {
+            status = gy_loop_fail(db->loop, GYRE_CORRUPT,
+                                  "the manifest has table %llu in two levels; run 'gyre salvage'",
+                                  (unsigned long long)numbers[i]);
+        }
+    }
     for (uint64_t i = 0; status == GYRE_OK && i < count; i++) {
         if (!gy_sorted_has(listing->orphans, listing->orphan_count, numbers[i])) {
             char name[GY_NAME_MAX];

@@ -58,43 +58,29 @@ apply_store(gyre_db *db, struct gy_recovery *recovery, const struct gy_edit *edi
 static gyre_status
 apply_add_table(gyre_db *db, struct gy_recovery *recovery, const struct gy_table_meta *meta)
 {
+    struct gy_table *table;
+
     if (meta->level >= GY_LEVEL_COUNT || meta->keyspace != GY_KEYSPACE_DEFAULT ||
         gy_key_compare(meta->smallest, meta->largest) > 0 || meta->number >= GY_FILE_NUMBER_MAX) {
         return corrupt_edit(db, "has a senseless entry for table", meta->number);
     }
-    if (recovery->table_count == recovery->table_capacity) {
-        const uint32_t capacity = recovery->table_capacity * 2 + 64;
-        struct gy_table **tables =
-            gy_heap_realloc(&db->loop->io.heap, recovery->tables,
-                            capacity * sizeof(struct gy_table *), GY_MEM_VERSION);
-
-        if (tables == NULL) {
-            return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for the list of tables");
-        }
-        recovery->tables = tables;
-        recovery->table_capacity = capacity;
+    if (gy_table_list_has(&recovery->tables, meta->level, meta->number)) {
+        return corrupt_edit(db, "adds a table twice,", meta->number);
     }
-    recovery->tables[recovery->table_count] = gy_table_make(&db->tables, meta);
-    if (recovery->tables[recovery->table_count] == NULL) {
+    table = gy_table_make(&db->tables, meta);
+    if (table == NULL || !gy_table_list_add(&recovery->tables, table)) {
+        gy_table_unref(table);
         return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory for the list of tables");
     }
-    recovery->table_count++;
     return GYRE_OK;
 }
 
 static gyre_status
 apply_remove_table(gyre_db *db, struct gy_recovery *recovery, uint32_t level, uint64_t number)
 {
-    for (uint32_t i = recovery->table_count; i > 0; i--) {
-        struct gy_table *table = recovery->tables[i - 1];
-
-        if (table->meta.number == number && table->meta.level == level) {
-            gy_table_unref(table);
-            recovery->tables[i - 1] = recovery->tables[--recovery->table_count];
-            return GYRE_OK;
-        }
-    }
-    return corrupt_edit(db, "removes a table that it never added,", number);
+    return gy_table_list_remove(&recovery->tables, level, number)
+               ? GYRE_OK
+               : corrupt_edit(db, "removes a table that it never added,", number);
 }
 
 static gyre_status
@@ -175,8 +161,8 @@ static gyre_status
 make_version(gyre_db *db, struct gy_recovery *recovery)
 {
     struct gy_heap *heap = &db->loop->io.heap;
-    const struct gy_version_change change = {.added = recovery->tables,
-                                             .added_count = recovery->table_count};
+    const struct gy_version_change change = {.added = recovery->tables.tables,
+                                             .added_count = recovery->tables.count};
     struct gy_version *empty = gy_version_make_empty(heap);
     struct gy_version *version = NULL;
     struct gy_memtable *active = gy_memtable_make(heap, &db->loop->regions, gy_rng_next(&db->rng));
@@ -209,7 +195,10 @@ GY_SUSPENDS gyre_status
 gy_recover_await_manifest(gyre_db *db, struct gy_recovery *recovery)
 {
     struct apply_context context = {.db = db, .recovery = recovery};
-    gyre_status status =
+    gyre_status status;
+
+    gy_table_list_init(&recovery->tables, &db->loop->io.heap, gy_rng_next(&db->rng));
+    status =
         gy_manifest_await_load(&db->loop->io, &db->dir, apply_edit, &context, &recovery->manifest);
 
     if (status == GYRE_OK &&
@@ -220,12 +209,7 @@ gy_recover_await_manifest(gyre_db *db, struct gy_recovery *recovery)
     if (status == GYRE_OK) {
         status = make_version(db, recovery);
     }
-    for (uint32_t i = 0; i < recovery->table_count; i++) {
-        gy_table_unref(recovery->tables[i]); /* the version has its own references */
-    }
-    gy_heap_free(&db->loop->io.heap, recovery->tables);
-    recovery->tables = NULL;
-    recovery->table_count = 0;
+    gy_table_list_fini(&recovery->tables); /* the version has its own references */
     return status;
 }
 

@@ -3,6 +3,7 @@
 #define GY_RECOVER_H
 
 #include "engine/db/db.h"
+#include "engine/db/table_list.h"
 
 struct gy_recovery {
     struct gy_manifest_end manifest;
@@ -20,9 +21,7 @@ struct gy_recovery {
     uint8_t *staged_large[GY_STAGE_COUNT_MAX]; /* large commits among them, put together */
     struct gy_stage stage;         /* open while `staged` points into it */
     uint64_t number_max;           /* largest number of a file in the directory */
-    struct gy_table **tables;      /* of the manifest, while it is read */
-    uint32_t table_count;
-    uint32_t table_capacity;
+    struct gy_table_list tables;   /* of the manifest, while it is read */
     bool store_seen;               /* a STORE edit has come */
 };
 
