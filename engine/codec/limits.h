@@ -29,5 +29,6 @@
 #define GY_COMPARATOR_NAME "gyre.bytewise"
 #define GY_FILE_NUMBER_MAX ((1ull << 48) - 1)
 #define GY_WAL_SLOT_MAX 256u                   /* log slots of a store */
+#define GY_WAL_SLOT_SIZE_MAX (1ull << 30)      /* bytes of one */
 
 #endif

@@ -86,7 +86,7 @@ static const struct field fields[] = {
     {"memtable_count_max", FIELD_U32, AT(memtable_count_max), 2, 16, 0, NULL},
     {"block_size", FIELD_U32, AT(block_size), 4096, 65536, 0, NULL},
     {"table_size", FIELD_U64, AT(table_size), TREE_SIZE_MIN, 2 * GIB, 0, NULL},
-    {"wal_slot_size", FIELD_U64, AT(wal_slot_size), 128 * KIB, GIB, 0, NULL},
+    {"wal_slot_size", FIELD_U64, AT(wal_slot_size), 128 * KIB, GY_WAL_SLOT_SIZE_MAX, 0, NULL},
     {"wal_total_max", FIELD_U64, AT(wal_total_max), 384 * KIB, 1024 * GIB, 0, NULL},
     {"wal_linger_ms", FIELD_U32, AT(wal_linger_ms), 1, 60000, 0, NULL},
     {"wal_buffer_size", FIELD_U32, AT(wal_buffer_size), 256 * KIB, 64 * MIB, 0, NULL},

@@ -471,6 +471,34 @@ wal_reader_misses_the_end_of_the_file(void **state)
     disk_kit_free(&rig.kit);
 }
 
+/* Goal:   a file that is larger than any log is refused at once: it may be sparse and endless, and
+ *         whoever made it may have sealed a mark for its end.
+ * Method: 4 GiB, four times the largest log; it would be accepted if it were read to its end.
+ */
+static void
+wal_reader_does_not_walk_endless_files(void **state)
+{
+    const struct gy_frame frame = {.kind = GY_FRAME_LOG_END, .sequence_first = 1};
+    const struct gy_frame_place place = {.store_id = STORE_ID, .offset = (4ull << 30) - GY_PAGE};
+    static uint8_t mark[GY_PAGE];
+    static struct rig rig;
+    (void)state;
+
+    rig_make(&rig);
+    add_start(&rig);
+    (void)add_commit(&rig);
+    gy_frame_seal(mark, &frame, &place);
+    read_log(&rig);
+    assert_int_equal(rig.status, GYRE_OK);
+    rig.delivered = 0;
+    rig.last_sequence = 0;
+    assert_true(gy_sim_disk_poke(rig.kit.disk, "/db/log", place.offset, mark, GY_PAGE) >= 0);
+    disk_kit_run(&rig.kit, read_main, &rig);
+    assert_int_equal(rig.status, GYRE_CORRUPT);
+    assert_int_equal(rig.delivered, 1);
+    disk_kit_free(&rig.kit);
+}
+
 /* Goal:   a device or a memory that fails is told as what it is, and nothing is left behind.
  * Method: the n-th read, then the n-th allocation, for every n. */
 static void
@@ -521,6 +549,7 @@ main(void)
         cmocka_unit_test(wal_reader_puts_parts_together),
         cmocka_unit_test(wal_reader_tells_torn_from_damaged),
         cmocka_unit_test(wal_reader_misses_the_end_of_the_file),
+        cmocka_unit_test(wal_reader_does_not_walk_endless_files),
         cmocka_unit_test(wal_reader_passes_failures_on),
     };
 
