@@ -1,10 +1,11 @@
 /* replay_main.c - runs a fuzz target without libFuzzer.
  *
- *     fuzz_x [--mutations N] [file or folder]...
+ *     fuzz_x [--mutations N [--seed S] [--keep FILE]] [file or folder]...
  *
  * Each file is given to the target as it is, and the empty input too. Then N changed ones follow:
  * bytes flipped, overwritten, cut off or repeated by a generator with a fixed seed, so two runs do
- * the same. Every input has a heap block of its own, where a sanitizer sees one byte too far.
+ * the same. Every input has a heap block of its own, where a sanitizer sees one byte too far. With
+ * --keep each of the N is in FILE while it runs: when the program ends there, that is the input.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -62,6 +63,16 @@ add_file(struct corpus *corpus, const char *path)
     corpus->inputs[corpus->count].data = data;
     corpus->count++;
     fclose(file);
+}
+
+static void
+write_file(const char *path, const uint8_t *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+
+    if (file == NULL || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
+        fail("cannot write", path);
+    }
 }
 
 static int
@@ -158,12 +169,20 @@ main(int argc, char **argv)
     static struct corpus corpus;
     static uint8_t buffer[2 * INPUT_SIZE_MAX];
     unsigned long mutations = 0;
+    const char *keep = NULL;
     uint64_t seed = 1;
     int first = 1;
 
-    if (argc > 2 && strcmp(argv[1], "--mutations") == 0) {
-        mutations = strtoul(argv[2], NULL, 10);
-        first = 3;
+    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        if (strcmp(argv[first], "--mutations") == 0) {
+            mutations = strtoul(argv[first + 1], NULL, 10);
+        } else if (strcmp(argv[first], "--seed") == 0) {
+            seed = strtoull(argv[first + 1], NULL, 10);
+        } else if (strcmp(argv[first], "--keep") == 0) {
+            keep = argv[first + 1];
+        } else {
+            fail("unknown option", argv[first]);
+        }
     }
     corpus.inputs[corpus.count++].data = allocate(0); /* the empty input */
     for (int i = first; i < argc; i++) {
@@ -176,7 +195,12 @@ main(int argc, char **argv)
         const struct input *input = &corpus.inputs[next_random(&seed) % corpus.count];
 
         memcpy(buffer, input->data, input->size);
-        run(buffer, mutate(&seed, buffer, input->size));
+        const size_t size = mutate(&seed, buffer, input->size);
+
+        if (keep != NULL) {
+            write_file(keep, buffer, size);
+        }
+        run(buffer, size);
     }
     printf("%zu inputs and %lu mutations of them\n", corpus.count, mutations);
     for (size_t i = 0; i < corpus.count; i++) {
