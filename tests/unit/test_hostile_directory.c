@@ -247,11 +247,12 @@ hostile_directory_things_are_refused(void **state)
 
 /* Goal:   a log file that the store would take into use is not one that has a name elsewhere.
  * Method: a hard link of a foreign file under the name of every free slot, and more writes than the
- *         one slot of the store itself can take. */
+ *         slots of the store itself can take before its memtable is flushed. */
 static void
 hostile_directory_free_slots_are_not_written_through_links(void **state)
 {
     struct db_kit *kit = *state;
+    struct gyre_options options = kit->options;
     char outside[PATH_MAX_HERE];
     char path[PATH_MAX_HERE];
     static char value[50000];
@@ -269,7 +270,8 @@ hostile_directory_free_slots_are_not_written_through_links(void **state)
         assert_true(link(outside, path) == 0 || errno == EEXIST);
     }
     hash = hash_of_file(outside);
-    status = gyre_open(kit->loop, kit->other, &kit->options, &db);
+    options.memtable_size = 6u << 20;
+    status = gyre_open(kit->loop, kit->other, &options, &db);
     for (uint32_t i = 0; status == GYRE_OK && i < 100; i++) {
         status = gyre_put(db, NULL, db_kit_key(i), gyre_slice(value, sizeof(value)));
     }
