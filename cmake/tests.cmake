@@ -149,6 +149,11 @@ foreach(source ${fuzz_sources})
             set(mutations 50)
         endif()
         add_test(NAME ${name} COMMAND ${name} --mutations ${mutations} ${corpus})
+        if(name STREQUAL "fuzz_block") # the bug that fuzzing is there for: lengths that wrap
+            add_test(NAME fuzz_finds_mutant_23
+                COMMAND bash -c "! \"$0\" --mutant 23 \"$1\"" $<TARGET_FILE:${name}> ${corpus})
+            gyre_test_properties(fuzz_finds_mutant_23 fuzz)
+        endif()
     endif()
     # The fuzzer's entry point is declared nowhere. (Options of a source come last.)
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)

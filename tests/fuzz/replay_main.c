@@ -1,11 +1,13 @@
 /* replay_main.c - runs a fuzz target without libFuzzer.
  *
- *     fuzz_x [--mutations N [--seed S] [--keep FILE]] [file or folder]...
+ *     fuzz_x [--mutations N [--seed S] [--keep FILE]] [--mutant N] [file or folder]...
  *
  * Each file is given to the target as it is, and the empty input too. Then N changed ones follow:
  * bytes flipped, overwritten, cut off or repeated by a generator with a fixed seed, so two runs do
  * the same. Every input has a heap block of its own, where a sanitizer sees one byte too far. With
  * --keep each of the N is in FILE while it runs: when the program ends there, that is the input.
+ * With --mutant the planted bug of that number (io/base/mutants.h) is in force: the corpus has to
+ * end the program.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -13,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "io/base/checked.h"
 
 #define INPUTS_MAX 4096u
 #define INPUT_SIZE_MAX (1u << 20)
@@ -180,6 +184,8 @@ main(int argc, char **argv)
             seed = strtoull(argv[first + 1], NULL, 10);
         } else if (strcmp(argv[first], "--keep") == 0) {
             keep = argv[first + 1];
+        } else if (strcmp(argv[first], "--mutant") == 0) {
+            gy_mutant_chosen = (enum gy_mutant)strtoul(argv[first + 1], NULL, 10);
         } else {
             fail("unknown option", argv[first]);
         }
