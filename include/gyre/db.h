@@ -26,13 +26,18 @@ typedef struct gyre_db gyre_db;
 
 /* Open the store in directory `path`; recover what a crash left.
  *
+ *   path     the caller's own: it may lead through symbolic links. What lies in the directory is
+ *            not trusted: files are opened beneath it, never through links, and have to be regular;
+ *            logs, manifest, CURRENT and LOCK may have no second name
  *   options  NULL = defaults; GYRE_OPEN_CREATE makes a store that is not there
  *
  * Cost:    reads the manifest and replays the logs (about a million records a second); tables are
  *          opened when first used.
  * Returns: NOT_FOUND    no store there and no GYRE_OPEN_CREATE
  *          INVALID      an option is out of range, or the directory holds files that are no store's
- *          BUSY         open elsewhere, in this process or another
+ *          BUSY         open elsewhere, in this process or another. The lock is a flock of the LOCK
+ *                       file: programs that are run do not inherit it, a forked child holds it too
+ *                       as long as it lives
  *          CORRUPT      damage that a crash cannot explain; see gyre_salvage
  *          UNSUPPORTED  written by a newer Gyre or with a feature that this one does not know
  *          NO_SPACE     no room to make a new store. One that is there opens on a full disk: reads
