@@ -262,6 +262,8 @@ version_apply_refuses_tables_that_do_not_fit(void **state)
     assert_refused(base, make_level0(0, 50, 599, 700, 1001), GYRE_CORRUPT); /* sequences meet */
     assert_refused(base, make_level0(0, 50, 400, 500, 1001), GYRE_CORRUPT);
     assert_refused(base, make_level0(0, 50, 520, 530, 1001), GYRE_CORRUPT);
+    assert_refused(base, make_level0(19, 50, 520, 530, 1001), GYRE_CORRUPT); /* one key in common */
+    assert_refused(base, make_level0(0, 10, 520, 530, 1001), GYRE_CORRUPT);
     assert_refused(base, make_level0(30, 50, 500, 599, 1000), GYRE_CORRUPT); /* the same number */
     gy_version_unref(base);
 }
