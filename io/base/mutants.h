@@ -7,7 +7,8 @@
  *    8  a failed log takes no more commits: the number is used again by the process that comes next
  *   13  a version refuses tables of one level that share a key: it lets these pass
  *   17  the filter is of a partition, not of a block; empty keys are not allowed
- *   22  a cursor of a compaction, which reads past the cache
+ *   22  a cursor of a compaction, which reads past the cache; a job also compares a hash of all it
+ *       read with what was written: that is off too
  *   25  a manifest is preallocated, so that only a file system that lies fills up here
  *   27  the torn frame stays torn: pages without a frame are passed over to reach what lies behind
  */
