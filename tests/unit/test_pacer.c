@@ -327,6 +327,8 @@ pacer_lets_all_go_when_pressure_ends(void **state)
         assert_int_equal(rig->written, WRITERS * PUT_BYTES);
         assert_int_equal(rig->pacer.stall_count, WRITERS);
         assert_in_range(rig->pacer.stall_ns_max, GY_NS_PER_MS, 2 * GY_NS_PER_MS);
+        assert_in_range(rig->pacer.stall_ns, rig->pacer.stall_ns_max,
+                        WRITERS * rig->pacer.stall_ns_max);
         rig_free(rig);
     }
 }
