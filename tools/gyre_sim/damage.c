@@ -76,18 +76,21 @@ pick(struct gy_sim_disk *disk, struct gy_rng *rng, struct damage *ret_damage)
     return is_found;
 }
 
-/* One bit, the whole page, or another page of the file in its place. */
+/* One bit, the whole page, or another page in its place: of this file, or of any. */
 static void
 spoil(struct gy_sim_disk *disk, struct gy_rng *rng, const struct damage *damage)
 {
     const uint64_t pages = (uint64_t)gy_sim_disk_file_size(disk, damage->path) / GY_PAGE;
-    const uint64_t kind = gy_rng_below(rng, 4);
+    const uint64_t kind = gy_rng_below(rng, 6);
+    struct damage source = *damage;
     uint8_t page[GY_PAGE] = {0};
 
-    if (kind == 0) {
-        (void)gy_sim_disk_peek(disk, damage->path, gy_rng_below(rng, pages) * GY_PAGE, page,
-                               GY_PAGE);
-    } else if (kind > 1) {
+    if (kind < 2) {
+        source.offset = gy_rng_below(rng, pages) * GY_PAGE;
+        (void)gy_sim_disk_peek(disk, source.path, source.offset, page, GY_PAGE);
+    } else if (kind == 2 && pick(disk, rng, &source)) {
+        (void)gy_sim_disk_peek(disk, source.path, source.offset, page, GY_PAGE);
+    } else if (kind > 3) {
         const uint64_t bit = gy_rng_below(rng, GY_PAGE * 8u);
 
         (void)gy_sim_disk_peek(disk, damage->path, damage->offset, page, GY_PAGE);
