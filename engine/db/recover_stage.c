@@ -110,7 +110,6 @@ gy_recover_await_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_
     if (result != 0) {
         memset(&recovery->stage, 0, sizeof(recovery->stage));
         if (!recovery->clean) {
-            GY_SOMETIMES(staging_lost);
             note_stage_lost(db);
         }
         return GYRE_OK;

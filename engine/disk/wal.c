@@ -250,7 +250,6 @@ make_room(struct gy_wal *wal, uint32_t need)
         return true;
     }
     if (unsynced_bytes(wal) >= wal->config.buffer_size) {
-        GY_SOMETIMES(log_too_much_unsynced);
         wal->sync_target = wal->sequence_next - 1; /* W2: no more than that may be lost */
         close_group(wal);
         gy_wal_kick(wal);
@@ -431,7 +430,6 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
             await_part(wal, gyre_slice((const uint8_t *)bytes.data + at, size), flags, at, &group);
 
         if (status != GYRE_OK) {
-            GY_SOMETIMES(large_commit_failed_between_parts);
             return status; /* poisoned: its parts are a torn tail */
         }
         if (at == 0) {

@@ -9,11 +9,9 @@
 #define GY_STATES_ENGINE(X) \
     /* log */ \
     X(log_buffers_all_used) \
-    X(log_too_much_unsynced) \
     X(log_poisoned) \
     X(log_space_waited_for) \
     X(commit_refused_without_slot) \
-    X(large_commit_failed_between_parts) \
     X(large_commit_in_parts) \
     X(log_write_came_back_short) \
     X(log_synced_by_fdatasync) \
@@ -50,7 +48,6 @@
     X(replayed_commit_was_in_tables) \
     X(staged_group_was_in_log) \
     X(staging_of_earlier_boot) \
-    X(staging_lost) \
     X(opened_on_full_disk) \
     X(recovery_gave_up_logs) \
     X(half_made_store_made_again) \

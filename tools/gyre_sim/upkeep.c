@@ -107,6 +107,23 @@ verify(struct run *run)
     }
 }
 
+/* A second opener (P14) is sent away, unless the first has closed meanwhile. */
+static void
+open_twice(struct run *run)
+{
+    struct gyre_options options = run->plan.options;
+    gyre_db *other = NULL;
+    const gyre_status status = gyre_open(run->machine.loop, RUN_PATH, &options, &other);
+
+    if (status == GYRE_OK) {
+        demand(run->db == NULL);
+        demand(gyre_close(other) == GYRE_OK);
+    } else if (status != GYRE_BUSY && !(run->is_tolerant && faults_explain(run, status)) &&
+               run->db != NULL) {
+        fail_status(run->machine.loop, status, "a second open");
+    }
+}
+
 static void
 bad_calls(struct run *run, struct gy_rng *rng)
 {
@@ -117,7 +134,10 @@ bad_calls(struct run *run, struct gy_rng *rng)
     struct gyre_value value = {.data = NULL};
     gyre_status status;
 
-    switch (gy_rng_below(rng, 7)) {
+    switch (gy_rng_below(rng, 8)) {
+    case 7:
+        open_twice(run);
+        return;
     case 0:
         status = gyre_put(run->db, NULL, gyre_slice(&byte, 0), gyre_slice(NULL, 0));
         break;
