@@ -15,7 +15,7 @@ install(TARGETS ${static_targets} EXPORT gyreStaticTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-foreach(command gyre_command gyre_bench)
+foreach(command gyre_command gyre_bench gyre_sim_command)
     if(TARGET ${command})
         install(TARGETS ${command} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     endif()

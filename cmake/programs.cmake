@@ -64,5 +64,8 @@ endforeach()
 file(GLOB sim_command_sources CONFIGURE_DEPENDS tools/gyre_sim/*.c)
 add_executable(gyre_sim_command ${sim_command_sources})
 set_target_properties(gyre_sim_command PROPERTIES OUTPUT_NAME gyre_sim)
-target_link_libraries(gyre_sim_command PRIVATE gyre_checked gyre_flags)
+# All of the library and with its symbols, for the plug-ins of `gyre_sim run`.
+set_target_properties(gyre_sim_command PROPERTIES ENABLE_EXPORTS ON)
+target_link_libraries(gyre_sim_command PRIVATE
+    "$<LINK_LIBRARY:WHOLE_ARCHIVE,gyre_checked>" gyre_flags ${CMAKE_DL_LIBS})
 target_compile_options(gyre_sim_command PRIVATE -Wframe-larger-than=${host_frame_bytes_max})

@@ -139,7 +139,7 @@ begin(struct merge *self, bool is_reverse)
     self->cursor.status = GYRE_OK;
 }
 
-/* U4. The first failure ends the positioning: a later one would put its own text over this one's. */
+/* U4. The first failure ends the positioning: a later one would put its text over this one's. */
 static bool
 has_failed(struct merge *self, uint32_t child)
 {

@@ -8,6 +8,7 @@
 #define HEAL_TRIES 40u
 #define HEAL_PAUSE_NS (250 * GY_NS_PER_MS) /* so in at most ten seconds */
 #define ROOM_MAX (256 * GY_KIB)
+#define LEAP_NS_MAX (12 * 3600 * GY_NS_PER_S)
 #define YEAR_US (366ull * 86400 * GY_NS_PER_S / GY_NS_PER_US)
 
 void
@@ -29,6 +30,10 @@ faults_begin(struct run *run, uint64_t bits)
     case PLAN_CLOCK:
         gy_world_sim_set_wall_us(run->machine.world,
                                  bits % 2 == 0 ? bits % YEAR_US : bits % (40 * YEAR_US));
+        if (bits % 3 == 0) { /* the machine was asleep */
+            gy_world_sim_leap(run->machine.world, bits % LEAP_NS_MAX);
+            run->progress_ns = gyre_now(run->machine.loop);
+        }
         reached(clock_jumped);
         return;
     default:

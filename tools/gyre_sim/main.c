@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tools/gyre_sim/campaign.h"
+#include "tools/gyre_sim/plugin.h"
 #include "tools/gyre_sim/shrink.h"
 
 /* A seed takes some ten milliseconds so: many of them, a few crashes in each. */
@@ -28,7 +29,11 @@ static const struct effort EXHAUSTIVE = {.points_max = UINT32_MAX,
                                          .answer_ppm = 1000000,
                                          .draws = 3,
                                          .all_kinds = true,
-                                         .depth_max = 3};
+                                         .depth_max = 3,
+                                         .op_count_max = 8};
+
+#define SEEDS_DEFAULT 3000u
+#define PLUGIN_SEEDS 10u /* a seed of one's own code is crashed at every event */
 
 struct arguments {
     struct effort effort;
@@ -42,6 +47,7 @@ struct arguments {
     bool hash_wanted;
     bool kills_wanted; /* --mutant: a failure is success */
     const char *seeds_file;
+    const char *plugin; /* run FILE.so */
 };
 
 static void
@@ -51,7 +57,9 @@ usage(FILE *to)
         "usage: gyre_sim [--seeds N] [--first S] [--jobs J] [--seconds T]   many seeds\n"
         "       gyre_sim --seed S [--tell DEPTH] [--shrink] [--ops LIST]    one seed\n"
         "       gyre_sim --corpus FILE                                      seeds of a file\n"
-        "  --exhaust         a crash at every I/O event, of every kind, and inside recoveries\n"
+        "       gyre_sim run FILE.so [--seeds N] [--first S]                your own code\n"
+        "  --exhaust         a crash at every I/O event, of every kind, and inside recoveries;\n"
+        "                    at most 8 operations of each actor\n"
         "  --every-event     a crash at every I/O event\n"
         "  --sample K        K crash points a seed\n"
         "  --no-crashes      none\n"
@@ -263,7 +271,9 @@ take_arguments(struct arguments *arguments, int argc, char **argv)
             return 3;
         }
     }
-    if (optind != argc) {
+    if (optind + 2 == argc && strcmp(argv[optind], "run") == 0) {
+        arguments->plugin = argv[optind + 1];
+    } else if (optind != argc) {
         usage(stderr);
         return 3;
     }
@@ -383,11 +393,12 @@ int
 main(int argc, char **argv)
 {
     static struct arguments arguments;
+    bool has_count;
     int code;
 
     arguments.effort = SAMPLED;
     arguments.campaign = (struct campaign){.first = 1,
-                                           .count = 3000,
+                                           .count = SEEDS_DEFAULT,
                                            .jobs = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
                                            .failures_max = 1,
                                            .hang_seconds = 60,
@@ -395,6 +406,11 @@ main(int argc, char **argv)
     code = take_arguments(&arguments, argc, argv);
     if (code != 0) {
         return code - 1;
+    }
+    has_count = arguments.campaign.count != SEEDS_DEFAULT;
+    if (arguments.plugin != NULL) {
+        return plugin_run(arguments.plugin, arguments.campaign.first,
+                          has_count ? arguments.campaign.count : PLUGIN_SEEDS);
     }
     return arguments.is_one ? run_one(&arguments) : run_many(&arguments);
 }

@@ -139,6 +139,10 @@ plan_draw(struct plan *plan, uint64_t seed)
     plan->disk.seed = seed;
     plan->disk.sector_size = one_in(&rng, 2) ? 512 : 4096;
     plan->disk.stage_bytes_max = one_in(&rng, 5) ? 1 : 0;
+    plan->disk.personality = one_in(&rng, 2)   ? GY_SIM_STRICT
+                             : one_in(&rng, 2) ? GY_SIM_EXT4
+                                               : GY_SIM_XFS;
+    plan->disk.is_quota = one_in(&rng, 4);
     plan->faults = draw_faults(&rng);
     draw_size(plan, &rng);
     if (plan->has_long_keys) {
@@ -275,9 +279,10 @@ static void
 draw_read_damage(struct gy_rng *rng, struct gy_sim_rule *rule)
 {
     static const enum gy_sim_fault faults[] = {GY_SIM_FAULT_FLIP, GY_SIM_FAULT_MISDIRECT,
-                                               GY_SIM_FAULT_LOST};
+                                               GY_SIM_FAULT_LOST, GY_SIM_FAULT_ZERO,
+                                               GY_SIM_FAULT_STALE};
 
-    rule->fault = faults[gy_rng_below(rng, 3)];
+    rule->fault = faults[gy_rng_below(rng, 5)];
     rule->op_mask = 1u << GY_OP_READ;
     memcpy(rule->name, ".sst", 5);
     rule->ppm = 20000u << gy_rng_below(rng, 4);
@@ -287,6 +292,9 @@ static void
 draw_table_damage(struct gy_rng *rng, struct gy_sim_rule *rule)
 {
     draw_read_damage(rng, rule);
+    if (rule->fault == GY_SIM_FAULT_STALE) {
+        rule->fault = GY_SIM_FAULT_FLIP; /* reads only */
+    }
     rule->op_mask = 1u << GY_OP_WRITE;
     rule->strikes_max = 1 + gy_rng_below(rng, 2);
 }

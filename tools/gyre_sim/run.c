@@ -493,7 +493,10 @@ run_session(struct run *run)
         run_recover(run);
     }
     if (run->db != NULL) {
-        run_work(run, run->plan.actor_count, run->plan.op_count);
+        const uint32_t most = run->effort->op_count_max;
+
+        run_work(run, run->plan.actor_count,
+                 most != 0 && most < run->plan.op_count ? most : run->plan.op_count);
     }
     run_close(run);
     run_stop(run);

@@ -39,6 +39,7 @@ struct effort {
     uint32_t draws;           /* crashes tried at a point, of random kinds */
     bool all_kinds;           /* every kind, and `draws` random power cuts */
     uint32_t depth_max;       /* crashes in a row */
+    uint32_t op_count_max;    /* of one actor in a session; 0 = as planned */
     /* Which operations are done: bit i % 64 of word i / 64 for operation
      * (session * PLAN_ACTORS_MAX + actor) * PLAN_OPS_MAX + index. NULL = all. */
     const uint64_t *kept_ops;
