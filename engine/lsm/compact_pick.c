@@ -7,6 +7,7 @@
 
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 
 #include "io/base/ban.h"
 
@@ -286,13 +287,14 @@ try_move_level0(const struct gy_version *version, const struct gy_compact_option
                 uint32_t base, struct gy_compact_job *job)
 {
     const struct gy_level *level0 = &version->levels[0];
-    const struct gy_table *oldest = level0->tables[level0->count - 1];
+    const uint32_t at = GY_MUTANT(level0_newest_moved) ? 0 : level0->count - 1;
+    const struct gy_table *oldest = level0->tables[at];
     const struct span below = span_of(version, base, oldest->meta.smallest, oldest->meta.largest);
 
     if (!may_move(version, options, oldest, base, &below)) {
         return false;
     }
-    set_inputs(version, 0, level0->count - 1, 1, base, &below, job);
+    set_inputs(version, 0, at, 1, base, &below, job);
     job->is_trivial_move = true;
     return true;
 }

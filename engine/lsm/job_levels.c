@@ -69,7 +69,7 @@ gy_job_levels_is_alone(struct gy_job_levels *levels, struct gyre_slice key)
     if (version == NULL) {
         return false;
     }
-    if (levels->level == 0 && !GY_MUTANT(tombstone_forgets_level0)) {
+    if (levels->level == 0) {
         /* Those before the job's are newer; those behind it are older and may hold what a
          * tombstone hides. */
         for (uint32_t i = levels->job_end[0]; i < version->levels[0].count; i++) {

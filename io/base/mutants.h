@@ -67,8 +67,7 @@
     X(36, install_forgets_rotation, \
       "a compaction installs the memtables that it had seen before") \
     X(37, moved_table_removed, "a table that moved down a level is removed") \
-    X(38, tombstone_forgets_level0, \
-      "a tombstone goes although an older level-0 table has its key") \
+    X(38, level0_newest_moved, "the newest table of level 0 moves down, past older ones") \
     X(39, snapshot_released_early, "releasing a snapshot also releases the next one") \
     X(40, newest_frozen_not_read, "a get does not look into the newest frozen memtable") \
     X(41, iterator_skips_level0_table, "an iterator leaves out the newest table of level 0") \

@@ -1,5 +1,6 @@
-/* hostile.c - see hostile.h. A block lies right before a page that nobody may touch, so that a read
- * past its end is a signal; what is shown of it has to lie inside. */
+/* hostile.c - see hostile.h. A block that is read lies right before a page that nobody may touch, so
+ * that a look past its end is a signal; what is shown of it has to lie inside. Besides, a good block
+ * has to be refused anywhere but in its place. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -95,11 +96,26 @@ walk(const struct gy_block *block, const uint8_t *body, uint32_t size)
     }
 }
 
+/* A block is valid in its file and place only (bodies as large as another's are rare on a disk). */
+static void
+demand_bound(struct gy_rng *rng, uint8_t *body, uint32_t size)
+{
+    const uint64_t file_id = gy_rng_next(rng);
+    const uint64_t offset = gy_rng_below(rng, 1u << 20);
+    const uint32_t whole = size + GY_BLOCK_TRAILER_SIZE;
+    struct gy_block_trailer trailer;
+
+    gy_block_seal(body, size, GY_BLOCK_RAW, GY_BLOCK_DATA, size, file_id, offset);
+    demand(gy_block_check(body, whole, file_id, offset, &trailer) == GYRE_OK);
+    demand(gy_block_check(body, whole, file_id, offset + PAGE, &trailer) == GYRE_CORRUPT);
+    demand(gy_block_check(body, whole, file_id + 1, offset, &trailer) == GYRE_CORRUPT);
+}
+
 void
 hostile_run(uint64_t seed)
 {
     struct gy_rng rng;
-    uint8_t body[BODY_MAX];
+    uint8_t body[BODY_MAX + GY_BLOCK_TRAILER_SIZE];
 
     gy_rng_init(&rng, seed ^ 0x686f7374696c65ull);
     for (uint32_t i = 0; i < BLOCKS; i++) {
@@ -109,6 +125,7 @@ hostile_run(uint64_t seed)
         struct gy_block block;
 
         memcpy(at, body, size);
+        demand_bound(&rng, body, size);
         spoil(&rng, at, size);
         if (gy_block_open(at, size, &block) != GYRE_OK) {
             continue;
