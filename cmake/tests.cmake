@@ -198,6 +198,12 @@ if(NOT GYRE_SANITIZE AND NOT GYRE_FUZZ AND NOT GYRE_COVERAGE)
             "GYRE_STATIC=$<TARGET_FILE:gyre_static>" "GYRE_SHARED=$<TARGET_FILE:gyre>"
             "CC=${CMAKE_C_COMPILER}" "CMAKE=${CMAKE_COMMAND}")
     endforeach()
+    if(TARGET gyre_sim_command)
+        add_test(NAME mutants COMMAND bash ${PROJECT_SOURCE_DIR}/tests/sim/mutants.sh
+            $<TARGET_FILE:gyre_sim_command>)
+        gyre_test_properties(mutants sim)
+        set_tests_properties(mutants PROPERTIES TIMEOUT 600) # when seeds have to be looked for
+    endif()
     # It brings its own compilers, so one of our builds is enough to run it.
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_CROSSCOMPILING)
         add_test(NAME aarch64 COMMAND bash ${PROJECT_SOURCE_DIR}/tests/aarch64/run.sh)
@@ -209,5 +215,8 @@ if(NOT GYRE_SANITIZE AND NOT GYRE_FUZZ AND NOT GYRE_COVERAGE)
         add_test(NAME tidy_test
             COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tidy/test_tidy.py)
         gyre_test_properties(tidy_test check)
+        add_test(NAME mutate_test
+            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tidy/test_mutate.py)
+        gyre_test_properties(mutate_test check)
     endif()
 endif()
