@@ -15,6 +15,9 @@ gy_wal_log_end(const struct gy_wal *wal)
 
 struct gy_wal_group *gy_wal_group_at(struct gy_wal *wal, uint64_t position);
 void gy_wal_kick(struct gy_wal *wal);
+/* Commits that are in no log yet. A group that was opened for a commit which then found no memory
+ * stays open, and empty: it does not count. */
+bool gy_wal_has_unsubmitted(struct gy_wal *wal);
 void gy_wal_advance(struct gy_wal *wal);
 void gy_wal_writer_main(void *arg);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);

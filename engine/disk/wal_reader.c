@@ -208,9 +208,6 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
             return gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
                               "a log that begins before its predecessor ends");
         }
-        if (frame->sequence_first > reader->sequence_next && reader->sequence_next != 0) {
-            GY_SOMETIMES(log_leaves_numbers_out);
-        }
         reader->sequence_next = frame->sequence_first;
         reader->part_size = 0; /* no commit goes over two logs */
         return GYRE_OK;

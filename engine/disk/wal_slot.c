@@ -511,7 +511,7 @@ gy_wal_await_close(struct gy_wal *wal)
     while (wal->writer != NULL || wal->slot_maker_busy) {
         gy_waitq_await(&loop->sched, &wal->synced);
     }
-    clean = wal->started && wal->poison == GYRE_OK && wal->group_submit == wal->group_tail;
+    clean = wal->started && wal->poison == GYRE_OK && !gy_wal_has_unsubmitted(wal);
     if (clean) {
         GY_SOMETIMES(log_end_record_written);
         status = gy_wal_await_end_record(wal);

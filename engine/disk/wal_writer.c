@@ -345,15 +345,22 @@ watch_linger(struct gy_wal *wal, uint64_t now, uint64_t *deadline_ns)
     }
 }
 
+bool
+gy_wal_has_unsubmitted(struct gy_wal *wal)
+{
+    const struct gy_wal_group *group = open_group(wal);
+
+    return wal->group_submit + (group != NULL && group->used == 0) < wal->group_tail;
+}
+
 static bool
-is_drained(const struct gy_wal *wal)
+is_drained(struct gy_wal *wal)
 {
     if (wal->in_flight > 0 || wal->sync_in_flight) {
         return false;
     }
     return wal->poison != GYRE_OK || (wal->slot_status != GYRE_OK && !wal->slot_maker_busy) ||
-           (wal->group_submit == wal->group_tail &&
-            wal->durable_sequence + 1 == wal->sequence_next);
+           (!gy_wal_has_unsubmitted(wal) && wal->durable_sequence + 1 == wal->sequence_next);
 }
 
 /* One round; true when a new log is needed before anything more can be written. */
