@@ -34,7 +34,6 @@
     X(durable_damage_told) \
     X(tail_with_whole_frames) \
     X(log_end_record_found) \
-    X(log_leaves_numbers_out) \
     /* manifest */ \
     X(manifest_rotated) \
     X(manifest_rotation_failed) \

@@ -122,9 +122,29 @@ looks_torn(const struct run *run, struct gy_sim_disk *disk, const struct damage 
     return is_torn;
 }
 
+/* From which commit on may a store be found, if it does not tell? The last one that was answered;
+ * but the last frame of a manifest that nothing refers to yet looks as if it had never been there,
+ * and with it goes the name of a log that holds nothing so far and of its staging memory. */
+static uint64_t
+answered_at_least(const struct run *child, const struct damage *damage, bool is_torn)
+{
+    if (is_torn) {
+        return 0;
+    }
+    return damage->kind == GY_FILE_MANIFEST ? child->durable
+                                            : gy_max_u64(child->durable, child->buffered);
+}
+
+/* UNSUPPORTED: the damage looks like a newer version. */
+static bool
+is_told(gyre_status status)
+{
+    return status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED;
+}
+
 /* Every answer right or CORRUPT. */
 static void
-read_all(struct run *child, bool is_torn)
+read_all(struct run *child, uint64_t low)
 {
     struct model_state *found = malloc(sizeof(*found));
     gyre_status status = store_scan(child->db, NULL, found);
@@ -132,14 +152,12 @@ read_all(struct run *child, bool is_torn)
 
     demand(found != NULL);
     if (status == GYRE_OK) {
-        const uint64_t low = is_torn ? 0 : gy_max_u64(child->durable, child->buffered);
-
         if (!model_find(&child->model, found, low, child->attempted, &sequence, &sequence)) {
             fail_now("a damaged store answers with what was never there");
         }
         status = store_compare(child->db, NULL, found, &child->rng);
     }
-    if (status == GYRE_CORRUPT) {
+    if (is_told(status)) {
         reached(corruption_told);
     } else if (status != GYRE_OK) {
         fail_status(child->machine.loop, status, "a read of a damaged store");
@@ -148,24 +166,24 @@ read_all(struct run *child, bool is_torn)
 }
 
 static void
-open_and_read(struct run *child, bool is_torn)
+open_and_read(struct run *child, uint64_t low)
 {
     gyre_status status;
 
     run_start(child);
     status = run_open(child, 0);
     if (status == GYRE_OK) {
-        read_all(child, is_torn);
+        read_all(child, low);
         status =
             gyre_compact_range(child->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL);
-        if (status == GYRE_CORRUPT) {
+        if (is_told(status)) {
             reached(damaged_table_met_compaction);
         }
-        read_all(child, is_torn);
+        read_all(child, low);
         status = gyre_close(child->db);
         child->db = NULL;
-        demand(status == GYRE_OK || status == GYRE_CORRUPT);
-    } else if (status == GYRE_CORRUPT) {
+        demand(status == GYRE_OK || is_told(status));
+    } else if (is_told(status)) {
         reached(corruption_told);
     } else {
         fail_status(child->machine.loop, status, "open of a damaged store");
@@ -198,7 +216,7 @@ damage_try(struct run *run, const struct point *point)
         child->buffered = gy_max_u64(point->durable, point->buffered);
         child->attempted = point->attempted;
         model_cut(&child->model, point->attempted);
-        open_and_read(child, looks_torn(run, copy, &damage));
+        open_and_read(child, answered_at_least(child, &damage, looks_torn(run, copy, &damage)));
         run->hash = gy_mix64(run->hash ^ child->hash);
         run_fini(child);
     }

@@ -1,6 +1,6 @@
-/* hostile.c - see hostile.h. A block that is read lies right before a page that nobody may touch, so
- * that a look past its end is a signal; what is shown of it has to lie inside. Besides, a good block
- * has to be refused anywhere but in its place. */
+/* hostile.c - see hostile.h. A block that is read lies right before a page that nobody may touch,
+ * so that a look past its end is a signal; what is shown of it has to lie inside. Besides, a good
+ * block has to be refused anywhere but in its place. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

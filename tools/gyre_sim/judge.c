@@ -332,9 +332,7 @@ judge_answer(struct run *run, bool is_durable)
     if (!is_durable) {
         return;
     }
-    if (run->plan.faults != PLAN_TOLD) { /* after a sync that failed there is no telling */
-        demand_log_durable(run);
-    }
+    demand_log_durable(run);
     if (run->depth == 0 && run->points_left > 0 && run->effort->depth_max > 0 &&
         gy_rng_below(&run->point_rng, MILLION) < run->effort->answer_ppm) {
         reached(answer_judged);

@@ -209,6 +209,7 @@ take_word(struct arguments *arguments, int option)
     switch (option) {
     case EXHAUST:
         arguments->effort = EXHAUSTIVE;
+        arguments->campaign.hang_seconds = 1200;
         return true;
     case EVERY_EVENT:
         arguments->effort.points_max = UINT32_MAX;

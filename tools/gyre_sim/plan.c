@@ -110,13 +110,14 @@ static void
 draw_size(struct plan *plan, struct gy_rng *rng)
 {
     static const uint32_t key_counts[] = {1, 3, 8, 24, 60, MODEL_KEYS_USUAL, MODEL_KEYS_USUAL};
-    static const uint32_t op_counts[] = {4, 8, 12, 16, 30, PLAN_OPS_MAX};
-    static const uint32_t session_counts[] = {1, 1, 1, 2, 2, PLAN_SESSIONS_MAX};
+    static const uint32_t op_counts[] = {4, 6, 8, 12, 24, PLAN_OPS_MAX};
+    static const uint32_t session_counts[] = {1, 1, 1, 1, 2, PLAN_SESSIONS_MAX};
 
     plan->key_count = key_counts[gy_rng_below(rng, 7)];
     plan->key_step =
         1 + (uint32_t)gy_rng_below(rng, MODEL_KEYS_USUAL / plan->key_count > 1 ? 19 : 1);
-    plan->has_long_keys = one_in(rng, 16);
+    /* Those of 64 KiB make everything slow: few. */
+    plan->long_keys = one_in(rng, 16) ? 1 : one_in(rng, 100) ? 2 : 0;
     plan->value_size_most = one_in(rng, 2) ? 17000 : one_in(rng, 2) ? 1000 : 4200;
     plan->durable_of_8 = (uint32_t)gy_rng_below(rng, 9);
     plan->actor_count = 1 + (uint32_t)gy_rng_below(rng, PLAN_ACTORS_MAX);
@@ -145,7 +146,7 @@ plan_draw(struct plan *plan, uint64_t seed)
     plan->disk.is_quota = one_in(&rng, 4);
     plan->faults = draw_faults(&rng);
     draw_size(plan, &rng);
-    if (plan->has_long_keys) {
+    if (plan->long_keys > 1) {
         plan->options.wal_slot_size = 256 * GY_KIB; /* a commit has to fit */
     }
     draw_shares(plan, &rng);
@@ -179,8 +180,8 @@ plan_draw_key(const struct plan *plan, struct gy_rng *rng)
     const uint32_t hot = plan->key_count > 16 ? 8 : plan->key_count;
     const uint32_t count = one_in(rng, 2) ? hot : plan->key_count;
 
-    if (plan->has_long_keys && one_in(rng, 12)) {
-        return MODEL_KEYS_USUAL + (uint32_t)gy_rng_below(rng, 2);
+    if (plan->long_keys > 0 && one_in(rng, 12)) {
+        return MODEL_KEYS_USUAL + (uint32_t)gy_rng_below(rng, plan->long_keys);
     }
     return (uint32_t)gy_rng_below(rng, count) * plan->key_step % MODEL_KEYS_USUAL;
 }
@@ -238,14 +239,15 @@ plan_draw_commit(const struct plan *plan, const struct plan_op *op, uint64_t num
 static const struct {
     uint32_t op;
     const char *name;
-} TARGETS[] = {{GY_OP_WRITE, "wal"},     {GY_OP_SYNC, "wal"},    {GY_OP_WRITE, "MANIFEST"},
-               {GY_OP_SYNC, "MANIFEST"}, {GY_OP_WRITE, ".sst"},  {GY_OP_SYNC, ".sst"},
-               {GY_OP_ALLOCATE, ""},     {GY_OP_OPEN, ""},       {GY_OP_RENAME, ""},
-               {GY_OP_UNLINK, ""},       {GY_OP_READ, ".sst"},   {GY_OP_READ, "wal"},
-               {GY_OP_READ, "MANIFEST"}, {GY_OP_SYNC, ""},       {GY_OP_WRITE, "CURRENT"},
-               {GY_OP_TRUNCATE, ""},     {GY_OP_LINK, ""},       {GY_OP_STAT, ""},
-               {GY_OP_LIST, ""},         {GY_OP_FREE_SPACE, ""}, {GY_OP_READ, ""},
-               {GY_OP_WRITE, ""}};
+} TARGETS[] = {{GY_OP_WRITE, "wal"},     {GY_OP_SYNC, "wal"},       {GY_OP_WRITE, "MANIFEST"},
+               {GY_OP_SYNC, "MANIFEST"}, {GY_OP_WRITE, ".sst"},     {GY_OP_SYNC, ".sst"},
+               {GY_OP_ALLOCATE, ""},     {GY_OP_OPEN, ""},          {GY_OP_RENAME, ""},
+               {GY_OP_UNLINK, ""},       {GY_OP_READ, ".sst"},      {GY_OP_READ, "wal"},
+               {GY_OP_READ, "MANIFEST"}, {GY_OP_SYNC, ""},          {GY_OP_WRITE, "CURRENT"},
+               {GY_OP_TRUNCATE, ""},     {GY_OP_LINK, ""},          {GY_OP_STAT, ""},
+               {GY_OP_LIST, ""},         {GY_OP_FREE_SPACE, ""},    {GY_OP_READ, ""},
+               {GY_OP_WRITE, ""},        {GY_OP_SYNC, "wal"},       {GY_OP_SYNC, "wal"},
+               {GY_OP_SYNC, ".sst"},     {GY_OP_WRITE, "MANIFEST"}, {GY_OP_WRITE, "wal"}};
 #define TARGET_COUNT (sizeof(TARGETS) / sizeof(TARGETS[0]))
 
 static void

@@ -81,7 +81,7 @@ struct plan {
     struct gy_sim_disk_config disk;
     uint32_t short_ppm;
     bool has_chaos;
-    bool has_long_keys;
+    uint32_t long_keys;          /* of 5,000 bytes; of 64 KiB too when 2 */
     uint32_t key_count;          /* how many of the model's keys there are ... */
     uint32_t key_step;           /* ... every how many-th */
     uint32_t value_size_most;

@@ -10,7 +10,7 @@
 #include "io/base/bits.h"
 
 #define MEMORY_LIMIT (16 * GY_MIB)
-#define CACHE_SIZE GY_MIB
+#define CACHE_SIZE (4 * GY_MIB)
 #define FILES_MAX 256u               /* tables of level 0 stay open while they are scanned */
 #define STALL_NS (120 * GY_NS_PER_S) /* of the machine's time without one operation that ends */
 #define STUCK_LIFT_NS (3 * GY_NS_PER_S)
@@ -91,7 +91,7 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
-    if (status == GYRE_NO_MEMORY && run->plan.has_long_keys) {
+    if (status == GYRE_NO_MEMORY && run->plan.long_keys > 1) {
         return false; /* a manifest full of keys of 64 KiB is more than 16 MiB can take */
     }
     if (!run->is_tolerant || !faults_explain(run, status)) {
@@ -384,8 +384,9 @@ close_store(struct run *run)
         run_note_durable(run, visible);
     } else if (status != GYRE_OK) {
         reached(told_error_at_close);
+        /* READ_ONLY: the log or the manifest had failed, or did now. */
         if (!run->is_tolerant ||
-            !(faults_explain(run, status) || (was_poisoned && status == GYRE_READ_ONLY))) {
+            !(faults_explain(run, status) || (run->had_faults && status == GYRE_READ_ONLY))) {
             fail_status(run->machine.loop, status, "close");
         }
     }

@@ -315,7 +315,7 @@ store_demand_structure(struct run *run)
     demand(gy_version_is_sound(run->db->view->version));
     demand_files(run);
     demand(gyre_stats(run->db, &stats) == GYRE_OK);
-    demand(stats.files_pending_removal == 0);
+    demand(stats.files_pending_removal == 0 || run->had_faults);
     demand(stats.snapshot_count == 0 && stats.iterator_count == 0 && stats.value_pin_count == 0);
     demand_memory_adds_up(run);
     status = gyre_verify(run->db, NULL, NULL, NULL, NULL);
