@@ -152,7 +152,8 @@ await_start_log(gyre_db *db, struct gy_recovery *recovery)
      * commits at risk that were answered. */
     if (recovery->log_count + 2 > db->options.wal_slot_count_max || !fits ||
         (recovery->log_count > 0 && !recovery->clean &&
-         recovery->last_log_durable < recovery->last_log_end)) {
+         recovery->last_log_durable < recovery->last_log_end && !GY_MUTANT(append_to_torn_log) &&
+         !GY_MUTANT(sealed_tail_replayed))) {
         GY_SOMETIMES(recovery_flushed_to_tables);
         status = gy_db_await_flush_active(db);
         if (status != GYRE_OK) {
