@@ -43,6 +43,20 @@ foreach(kind unit sim)
     endforeach()
 endforeach()
 
+# The checker: some seeds with every build (tools/check runs thousands), those that failed once, and
+# the command itself. The plug-in is the example's.
+if(TARGET gyre_sim_command)
+    add_test(NAME seeds COMMAND gyre_sim_command --seeds 300 --hang 300)
+    add_test(NAME seeds_that_failed
+        COMMAND gyre_sim_command --corpus ${PROJECT_SOURCE_DIR}/tests/sim/seeds.txt --hang 300)
+    add_test(NAME gyre_sim_command COMMAND bash ${PROJECT_SOURCE_DIR}/tests/sim/gyre_sim.sh
+        $<TARGET_FILE:gyre_sim_command> ${PROJECT_BINARY_DIR}/examples)
+    foreach(name seeds seeds_that_failed gyre_sim_command)
+        gyre_test_properties(${name} sim)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 400)
+    endforeach()
+endif()
+
 # gyre-bench is a program, not a library: what is tested of it is compiled into the test.
 if(TARGET test_bench_histogram)
     target_sources(test_bench_histogram PRIVATE bench/gyre_bench/histogram.c)

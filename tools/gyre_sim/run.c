@@ -302,6 +302,20 @@ run_recover(struct run *run)
 
 /* ---- Work ---- */
 
+/* On a full disk what has a place in the log waits for space. Who has none has to be told. */
+static void
+wait_for_space(struct run *run)
+{
+    for (uint32_t i = 0; i < PLAN_ACTORS_MAX; i++) {
+        const struct pending *pending = &run->actors[i].pending;
+
+        if (run->actors[i].co != NULL && pending->is_active && pending->sequence == 0) {
+            fail_now("a write waits on a full disk, and nobody tells it why");
+        }
+    }
+    faults_end(run);
+}
+
 /* Sees to it that somebody gets on, and lifts requests that are stuck. */
 static void
 monitor_main(void *arg)
@@ -313,6 +327,10 @@ monitor_main(void *arg)
         (void)gyre_sleep(run->machine.loop, GY_NS_PER_S);
         if (gyre_now(run->machine.loop) > run->progress_ns + STALL_NS) {
             fail_now("%u actors are stuck", run->actors_live);
+        }
+        if (run->plan.faults == PLAN_FULL && run->faults_on &&
+            gyre_now(run->machine.loop) > run->progress_ns + STALL_NS / 4) {
+            wait_for_space(run);
         }
         lift_ns += GY_NS_PER_S;
         if (run->plan.faults == PLAN_STUCK && run->faults_on && lift_ns >= STUCK_LIFT_NS) {
