@@ -128,8 +128,9 @@ looks_torn(const struct run *run, struct gy_sim_disk *disk, const struct damage 
 static uint64_t
 answered_at_least(const struct run *child, const struct damage *damage, bool is_torn)
 {
-    if (is_torn) {
-        return 0;
+    if (is_torn ||
+        (damage->kind == GY_FILE_MANIFEST && child->plan.options.durability == GYRE_NOWAL)) {
+        return 0; /* without a log nothing ever refers to the manifest's end */
     }
     return damage->kind == GY_FILE_MANIFEST ? child->durable
                                             : gy_max_u64(child->durable, child->buffered);
@@ -153,7 +154,14 @@ read_all(struct run *child, uint64_t low)
     demand(found != NULL);
     if (status == GYRE_OK) {
         if (!model_find(&child->model, found, low, child->attempted, &sequence, &sequence)) {
-            fail_now("a damaged store answers with what was never there");
+            uint64_t nearest;
+            uint32_t different;
+
+            model_nearest(&child->model, found, &nearest, &different);
+            fail_now("a damaged store answers, without a word, with what is no commit from %llu to "
+                     "%llu; nearest is %llu, with %u keys different",
+                     (unsigned long long)low, (unsigned long long)child->attempted,
+                     (unsigned long long)nearest, different);
         }
         status = store_compare(child->db, NULL, found, &child->rng);
     }
