@@ -399,6 +399,13 @@ do_harm(const char *path, const char *name, const struct harm *h)
     }
 }
 
+/* In the header of its first frame; small here. */
+static int
+log_number(const char *path, const char *name)
+{
+    return db_kit_byte(path, name, 48) + 256 * db_kit_byte(path, name, 49);
+}
+
 /* By open, or for a table by the first read of it; the error names the file, for a manifest that
  * has lost its end it may name the log that tells so. */
 static bool
@@ -450,15 +457,19 @@ damage_is_corrupt_and_named(void **state)
         const struct harm *h = &harms[i];
         char copy[SCRATCH_PATH_MAX + 64];
         const char *name = NULL;
+        int number = 0;
 
         (void)snprintf(copy, sizeof(copy), "%s/copy%zu", kit->top, i);
         db_kit_copy(kit->path, copy);
         const uint32_t count = db_kit_files(copy, h->prefix, h->suffix, names, 64);
         assert_true(count > 0);
-        for (uint32_t k = 0; k < count; k++) { /* of the logs: the one with commits in it */
-            const int byte = db_kit_byte(copy, names[k], h->prefix[0] == 'w' ? 2 * 4096 : 0);
-
-            name = byte > 0 || count == 1 ? names[k] : name;
+        for (uint32_t k = 0; k < count; k++) {
+            if (h->prefix[0] != 'w') {
+                name = db_kit_byte(copy, names[k], 0) > 0 || count == 1 ? names[k] : name;
+            } else if (log_number(copy, names[k]) > number) { /* of the logs: the one in use */
+                number = log_number(copy, names[k]);
+                name = names[k];
+            }
         }
         assert_non_null(name);
         do_harm(copy, name, h);

@@ -95,6 +95,15 @@ void
 shrink_print_ops(const uint64_t *kept)
 {
     const char *comma = "";
+    uint64_t any = 0;
+
+    for (uint32_t i = 0; i < SHRINK_WORDS; i++) {
+        any |= kept[i];
+    }
+    if (any == 0) {
+        (void)printf("none\n");
+        return;
+    }
 
     for (uint32_t i = 0; i < RUN_OPS_TOTAL; i++) {
         uint32_t end = i;
@@ -115,6 +124,9 @@ bool
 shrink_parse_ops(const char *text, uint64_t *ret_kept)
 {
     memset(ret_kept, 0, SHRINK_WORDS * sizeof(*ret_kept));
+    if (strcmp(text, "none") == 0) {
+        return true;
+    }
     while (*text != '\0') {
         char *end;
         const unsigned long from = strtoul(text, &end, 10);

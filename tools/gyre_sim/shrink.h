@@ -8,7 +8,7 @@
 /* Prints what it does and what is left. False: the seed does not fail. */
 bool shrink_seed(uint64_t seed, const struct effort *effort);
 
-/* A set of operations as text, "0-3,17,400", and back; false when it is none. */
+/* A set of operations as text, "0-3,17,400" or "none", and back; false when it is not one. */
 void shrink_print_ops(const uint64_t *kept);
 bool shrink_parse_ops(const char *text, uint64_t *ret_kept);
 #define SHRINK_WORDS (RUN_OPS_TOTAL / 64)
