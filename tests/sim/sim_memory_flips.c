@@ -256,7 +256,7 @@ main(int argc, char **argv)
     sim_set_program("sim_memory_flips");
     gy_rng_init(&rng, 7);
     damage_base_make(&base, 5, DAMAGE_FILL_TABLES, false);
-    damage_base_make(&logs, 5, DAMAGE_FILL_LOGS, false);
+    damage_base_make(&logs, 5, DAMAGE_FILL_LOGS, true); /* killed: its log goes to a table */
     while (counts[0].flips < flips / 2) {
         flip_cached_and_read(&base, FLIPS_OF_A_LIFE, &counts[0]);
     }

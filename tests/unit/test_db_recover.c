@@ -373,7 +373,7 @@ static const struct harm harms[] = {
     {"MANIFEST", "", CUT, 4096},
     {"MANIFEST", "", FLIPPED, 10},
     {"MANIFEST", "", FLIPPED, 80},
-    {"MANIFEST", "", FLIPPED, 4096 + 70},
+    {"MANIFEST", "", FLIPPED, 4096 + 66},
     {"wal-", ".log", GONE, 0},
     {"wal-", ".log", EMPTY, 0},
     {"wal-", ".log", CUT, 8192},

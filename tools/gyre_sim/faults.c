@@ -64,7 +64,7 @@ bool
 faults_explain(const struct run *run, gyre_status status)
 {
     if (status == GYRE_READ_ONLY) {
-        return run_is_poisoned(run);
+        return run->db == NULL ? run->had_faults : run_is_poisoned(run); /* NULL: closing */
     }
     switch (run->plan.faults) {
     case PLAN_TOLD:
@@ -105,6 +105,7 @@ heal_main(void *arg)
     bool is_written = false;
 
     actor->co = run->machine.loop->io.sched.current;
+    (void)gyre_sleep(run->machine.loop, GY_NS_PER_S); /* what was struck already may still end */
     for (uint32_t i = 0; i < HEAL_TRIES && !is_written && !run_is_poisoned(run); i++) {
         run->is_tolerant = i + 1 < HEAL_TRIES;
         status = gyre_flush(run->db);
