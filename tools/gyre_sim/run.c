@@ -91,8 +91,11 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
-    if (status == GYRE_NO_MEMORY && run->plan.long_keys > 1) {
-        return false; /* a manifest full of keys of 64 KiB is more than 16 MiB can take */
+    /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 16 MiB can
+     * take. */
+    if (status == GYRE_NO_MEMORY &&
+        (run->plan.long_keys > 1 || run->plan.options.background_off != 0)) {
+        return false;
     }
     if (!run->is_tolerant || !faults_explain(run, status)) {
         fail_status(run->machine.loop, status, what);
@@ -284,7 +287,9 @@ run_adopt(struct run *run)
     note_recovery(run, sequence);
     run->is_created = true;
     model_cut(&run->model, last);
-    run->durable = sequence;
+    if (run->db->waiting == NULL) { /* on a full disk the log has it still, as it was */
+        run->durable = sequence;
+    }
     run->buffered = sequence;
     run->attempted = last;
 }
