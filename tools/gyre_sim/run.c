@@ -9,8 +9,8 @@
 
 #include "io/base/bits.h"
 
-#define MEMORY_LIMIT (16 * GY_MIB)
-#define CACHE_SIZE (4 * GY_MIB)
+#define MEMORY_LIMIT (24 * GY_MIB) /* two stores at a time, when a checkpoint is looked at */
+#define CACHE_SIZE (2 * GY_MIB)
 #define FILES_MAX 256u               /* tables of level 0 stay open while they are scanned */
 #define STALL_NS (120 * GY_NS_PER_S) /* of the machine's time without one operation that ends */
 #define STUCK_LIFT_NS (3 * GY_NS_PER_S)
@@ -91,7 +91,7 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
-    /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 16 MiB can
+    /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 24 MiB can
      * take. */
     if (status == GYRE_NO_MEMORY &&
         (run->plan.long_keys > 1 || run->plan.options.background_off != 0)) {
