@@ -168,7 +168,7 @@ add_state(struct builder *builder, uint8_t tables)
     for (uint32_t i = 0; i < t->table_count; i++) {
         edit = (struct gy_edit){.kind = GY_EDIT_ADD_TABLE};
         edit.u.table = t->tables[i];
-        if ((tables >> i & 1u) != 0) {
+        if (((unsigned)tables >> i & 1u) != 0) {
             gy_edit_encode(&builder->writer, &edit);
         }
     }

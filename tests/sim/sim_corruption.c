@@ -76,7 +76,7 @@ set_place(const struct worker *worker, const struct damage_file *file, enum dama
 static uint8_t
 changed(uint8_t byte, enum damage damage, uint64_t offset)
 {
-    return damage == CLEAR ? 0 : damage == FILL ? 0xff : (uint8_t)(byte ^ (1u << offset % 8));
+    return (uint8_t)(damage == CLEAR ? 0 : damage == FILL ? 0xff : byte ^ (1u << offset % 8));
 }
 
 static void
