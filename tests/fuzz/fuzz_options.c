@@ -152,32 +152,35 @@ use_text(struct gyre_slice bytes)
     free(text);
 }
 
-/* Pointers are the caller's: those in a struct are set to what a caller could give. */
+/* Pointers are the caller's: those in a struct are set to what a caller could give; to NULL where
+ * the struct is cut short, since a cut may go through one. */
 static void
 mend_pointers(uint8_t *bytes, size_t size, uint8_t which)
 {
     static const uint8_t bound[GYRE_KEY_SIZE_MAX] = {'k'};
-    struct gyre_iterator_options iterator;
-    struct gyre_read_options read;
-    struct gyre_loop_options loop;
+    struct gyre_iterator_options iterator = {0};
+    struct gyre_read_options read = {0};
+    struct gyre_loop_options loop = {0};
 
-    if (which == 1 && size >= sizeof(loop)) {
-        memcpy(&loop, bytes, sizeof(loop));
+    if (which == 1) {
+        memcpy(&loop, bytes, gy_min_u64(size, sizeof(loop)));
         loop.log = NULL;
         loop.log_arg = NULL;
         loop.memory_limit = gy_min_u64(loop.memory_limit, 64u << 20);
-        memcpy(bytes, &loop, sizeof(loop));
-    } else if (which == 3 && size >= sizeof(read)) {
-        memcpy(&read, bytes, sizeof(read));
+        memcpy(bytes, &loop, gy_min_u64(size, sizeof(loop)));
+    } else if (which == 3) {
+        memcpy(&read, bytes, gy_min_u64(size, sizeof(read)));
         read.snapshot = NULL;
-        memcpy(bytes, &read, sizeof(read));
-    } else if (which == 4 && size >= sizeof(iterator)) {
-        memcpy(&iterator, bytes, sizeof(iterator));
+        memcpy(bytes, &read, gy_min_u64(size, sizeof(read)));
+    } else if (which == 4) {
+        const uint8_t *data = size >= sizeof(iterator) ? bound : NULL;
+
+        memcpy(&iterator, bytes, gy_min_u64(size, sizeof(iterator)));
         iterator.snapshot = NULL;
-        iterator.lower.data = iterator.lower.data != NULL ? bound : NULL;
-        iterator.upper.data = iterator.upper.data != NULL ? bound : NULL;
-        iterator.prefix.data = iterator.prefix.data != NULL ? bound : NULL;
-        memcpy(bytes, &iterator, sizeof(iterator));
+        iterator.lower.data = iterator.lower.data != NULL ? data : NULL;
+        iterator.upper.data = iterator.upper.data != NULL ? data : NULL;
+        iterator.prefix.data = iterator.prefix.data != NULL ? data : NULL;
+        memcpy(bytes, &iterator, gy_min_u64(size, sizeof(iterator)));
     }
 }
 
