@@ -126,6 +126,9 @@ if(TARGET gyre_command)
         add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:gyre_command>)
         gyre_test_properties(${name} cli)
     endforeach()
+    if(TEST test_cli_full_disk AND GYRE_SANITIZE) # stacks are four times as large there
+        set_property(TEST test_cli_full_disk APPEND PROPERTY ENVIRONMENT GYRE_TEST_MEMORY=24M)
+    endif()
 endif()
 
 # Fuzz targets. With GYRE_FUZZ libFuzzer drives them for a while; else a small main replays the
