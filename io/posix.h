@@ -24,6 +24,7 @@ struct gy_posix_file {
     int fd;             /* -1: the slot is free or its file is being opened */
     bool is_taken;
     bool is_directory;
+    bool is_locked;
     bool is_registered; /* the ring's table holds it too, at the same index */
 };
 

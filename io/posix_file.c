@@ -518,6 +518,15 @@ run_named(struct gy_posix *posix, const struct gy_req *req)
 }
 
 static int32_t
+run_lock(struct gy_posix_file *file, bool shared)
+{
+    const int32_t result = of_call(flock(file->fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB));
+
+    file->is_locked = file->is_locked || result == 0;
+    return result;
+}
+
+static int32_t
 run_once(struct gy_posix *posix, struct gy_req *req)
 {
     switch ((enum gy_op)req->op) {
@@ -546,8 +555,7 @@ run_once(struct gy_posix *posix, struct gy_req *req)
     case GY_OP_LIST:
         return run_list(gy_posix_fd(posix, req->slot), req);
     case GY_OP_LOCK:
-        return of_call(flock(gy_posix_fd(posix, req->slot),
-                             ((req->flags & GY_LOCK_SHARED) != 0 ? LOCK_SH : LOCK_EX) | LOCK_NB));
+        return run_lock(&posix->files[req->slot], (req->flags & GY_LOCK_SHARED) != 0);
     case GY_OP_FREE_SPACE:
         return run_free_space(gy_posix_fd(posix, req->slot), &req->ret_size);
     case GY_OP_COUNT:

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <sys/file.h>
 #include <sys/uio.h>
 
 #include "io/base/assert.h"
@@ -75,6 +76,9 @@ prepare_close(struct gy_uring *uring, struct io_uring_sqe *sqe, const struct gy_
     if (file->is_registered) {
         (void)io_uring_register_files_update(&uring->ring, req->slot, &none, 1);
         file->is_registered = false;
+    }
+    if (file->is_locked) { /* a worker answers before the kernel lets go of the file */
+        (void)flock(file->fd, LOCK_UN);
     }
     io_uring_prep_close(sqe, gy_posix_fd(&uring->posix, req->slot));
     if (!file->is_directory) {

@@ -472,6 +472,7 @@ world_contract_run(const struct world_contract *contract)
         CONTRACT_TEST(world_list_names_everything_once),
         CONTRACT_TEST(world_lock_excludes_second_opening),
         CONTRACT_TEST(world_lock_can_be_shared),
+        CONTRACT_TEST(world_lock_is_free_when_the_close_is_answered),
         CONTRACT_TEST(world_slots_are_reused),
         CONTRACT_TEST(world_free_space_is_plausible),
         CONTRACT_TEST(world_stage_survives_close_and_open),

@@ -236,6 +236,23 @@ world_lock_can_be_shared(void **state)
     assert_int_equal(world_close(b->world, slots[2]), 0);
 }
 
+/* Goal:   when a close is answered its lock is gone: who closes a store may open it at once.
+ * Method: often, since a worker that does the closing may drop the file after its answer. */
+void
+world_lock_is_free_when_the_close_is_answered(void **state)
+{
+    struct world_bench *b = *state;
+
+    for (uint32_t i = 0; i < 3000; i++) {
+        const int32_t slot =
+            world_open(b->world, b->dir, "LOCK", GY_OPEN_WRITE | GY_OPEN_CREATE | GY_OPEN_BUFFERED);
+
+        assert_true(slot >= 0);
+        assert_int_equal(world_lock(b->world, slot, 0), 0);
+        assert_int_equal(world_close(b->world, slot), 0);
+    }
+}
+
 /* Goal:   S6: slots are given out again, for ever. */
 void
 world_slots_are_reused(void **state)

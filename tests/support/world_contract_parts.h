@@ -31,6 +31,7 @@ void world_unlink_removes_empty_directories(void **state);
 void world_list_names_everything_once(void **state);
 void world_lock_excludes_second_opening(void **state);
 void world_lock_can_be_shared(void **state);
+void world_lock_is_free_when_the_close_is_answered(void **state);
 void world_slots_are_reused(void **state);
 void world_free_space_is_plausible(void **state);
 
