@@ -53,8 +53,7 @@ await_own_manifest(gyre_db *db, struct gy_recovery *recovery)
         status = gy_manifest_await_adopt(&db->manifest, &recovery->manifest);
         if (status == GYRE_OK) {
             edit.u.counters.next_file_number = db->next_file_number + GY_NUMBERS_AHEAD;
-            edit.u.counters.last_sequence =
-                gy_max_u64(db->flushed_sequence, recovery->last_sequence);
+            edit.u.counters.last_sequence = gy_max_u64(db->flushed_sequence, db->sequence_floor);
             status = gy_manifest_await_append(&db->manifest, &edit, 1);
         }
     }

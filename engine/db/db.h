@@ -88,6 +88,8 @@ struct gyre_db {
     bool has_wal;                  /* false: read-only or NOWAL */
     uint64_t sequence;             /* without a log: last used */
     uint64_t flushed_sequence;     /* everything at or below it is in tables */
+    uint64_t sequence_floor;       /* what manifest and logs said at opening: used up, if only by
+                                    * commits that a power cut took */
     uint64_t log_min;              /* as recorded in the manifest */
     uint64_t stage_id[2];          /* as recorded in the manifest */
     uint64_t boot_id[2];

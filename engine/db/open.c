@@ -37,11 +37,11 @@ static void
 write_snapshot(void *arg, struct gy_writer *writer)
 {
     gyre_db *db = arg;
+    const uint64_t last_sequence = gy_max_u64(db->sequence_floor, gy_db_visible(db));
     struct gy_store_edits state = {.store_id = db->store_id,
                                    .features_compatible = db->features_compatible,
                                    .next_file_number = db->next_file_number + GY_NUMBERS_AHEAD,
-                                   .last_sequence =
-                                       gy_max_u64(db->flushed_sequence, gy_db_visible(db)),
+                                   .last_sequence = gy_max_u64(db->flushed_sequence, last_sequence),
                                    .flushed_sequence = db->flushed_sequence,
                                    .log_min = db->log_min,
                                    .logs = db->wal.logs,

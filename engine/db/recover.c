@@ -133,8 +133,7 @@ apply_edit(void *arg, const struct gy_edit *edit)
         return apply_store(db, recovery, edit);
     case GY_EDIT_COUNTERS:
         db->next_file_number = gy_max_u64(db->next_file_number, edit->u.counters.next_file_number);
-        recovery->last_sequence =
-            gy_max_u64(recovery->last_sequence, edit->u.counters.last_sequence);
+        db->sequence_floor = gy_max_u64(db->sequence_floor, edit->u.counters.last_sequence);
         return GYRE_OK;
     case GY_EDIT_ADD_TABLE:
         return apply_add_table(db, recovery, &edit->u.table);
@@ -441,6 +440,8 @@ gy_recover_await_check_logs(gyre_db *db, struct gy_recovery *recovery)
         .loop = &db->loop->io, .dir = &db->dir, .store_id = db->store_id, .commit = accept_commit};
     const gyre_status status = await_read_logs(db, recovery, &reader);
 
+    /* For the manifest that this open writes: the logs it gives up may be all that knows. */
+    db->sequence_floor = gy_max_u64(db->sequence_floor, gy_sub_sat(reader.sequence_next, 1));
     gy_wal_reader_fini(&reader);
     return status;
 }
@@ -465,7 +466,7 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
     db->sequence = gy_max_u64(gy_max_u64(db->sequence, db->flushed_sequence),
                               gy_sub_sat(reader.sequence_next, 1));
     if (recovery->staged_count == 0) { /* numbers that a power cut took are not used again */
-        db->sequence = gy_max_u64(db->sequence, recovery->last_sequence);
+        db->sequence = gy_max_u64(db->sequence, db->sequence_floor);
     }
     db->counters.tail_dropped_bytes = reader.tail_dropped_bytes;
     gy_wal_reader_fini(&reader);

@@ -14,7 +14,6 @@ struct gy_recovery {
     bool clean;                    /* the last log has its end record */
     bool owns_manifest;            /* this process has its own, or has adopted the old one */
     bool no_space;                 /* the disk is full: logs are replayed into memory only */
-    uint64_t last_sequence;        /* of the last commit accepted */
     bool slot_exists[GY_WAL_SLOT_MAX];
     struct gy_wal_staged staged[GY_STAGE_COUNT_MAX]; /* beyond the logs, already in the memtable */
     uint32_t staged_count;

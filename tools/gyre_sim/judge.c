@@ -27,6 +27,7 @@ take_point(struct run *run, bool is_answer)
                        .durable = run->durable,
                        .buffered = run->buffered,
                        .attempted = run->attempted,
+                       .numbers_used = run->numbers_used,
                        .is_created = run->is_created,
                        .is_answer = is_answer};
     run->point_count++;
@@ -226,6 +227,7 @@ judge_crash(struct run *run, const struct point *point, enum gy_sim_crash kind, 
     child->buffered =
         kind == GY_SIM_CRASH_KILL ? gy_max_u64(point->durable, point->buffered) : point->durable;
     child->attempted = point->attempted;
+    child->numbers_used = point->numbers_used;
     model_cut(&child->model, point->attempted);
     judge_copy(child, point, &rng);
     run->hash = gy_mix64(run->hash ^ child->hash);

@@ -287,8 +287,13 @@ run_adopt(struct run *run)
     note_recovery(run, sequence);
     run->is_created = true;
     model_cut(&run->model, last);
+    if (gy_db_visible(run->db) < run->numbers_used) {
+        fail_now("the store goes on after %llu, though an open has called %llu used up",
+                 (unsigned long long)gy_db_visible(run->db), (unsigned long long)run->numbers_used);
+    }
     if (run->db->waiting == NULL) { /* on a full disk the log has it still, as it was */
         run->durable = sequence;
+        run->numbers_used = gy_db_visible(run->db);
     }
     run->buffered = sequence;
     run->attempted = last;

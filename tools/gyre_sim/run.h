@@ -100,6 +100,7 @@ struct point {
     uint64_t durable;
     uint64_t buffered;
     uint64_t attempted;
+    uint64_t numbers_used;
     bool is_created;   /* an open had returned OK */
     bool is_answer;    /* taken at a DURABLE answer: a power cut that leaves nothing */
 };
@@ -120,6 +121,7 @@ struct run {
     uint64_t durable;        /* D for a power cut */
     uint64_t buffered;       /* D for a kill, if that is higher */
     uint64_t attempted;      /* A */
+    uint64_t numbers_used;   /* as an open has called them: never given out again */
     bool is_created;
     bool is_damaged;         /* tables are wrong on disk: CORRUPT may be told for ever */
     bool is_unknown;         /* and hid which commit is there: the end of this run */
