@@ -11,7 +11,7 @@
 
 #define MEMORY_LIMIT (24 * GY_MIB) /* two stores at a time, when a checkpoint is looked at */
 #define CACHE_SIZE (2 * GY_MIB)
-#define FILES_MAX 256u               /* tables of level 0 stay open while they are scanned */
+#define FILES_MAX 1024u              /* tables of level 0 stay open while they are scanned */
 #define STALL_NS (120 * GY_NS_PER_S) /* of the machine's time without one operation that ends */
 #define STUCK_LIFT_NS (3 * GY_NS_PER_S)
 
@@ -326,6 +326,15 @@ wait_for_space(struct run *run)
     faults_end(run);
 }
 
+/* The disk is full, or has said so for so long that the log waits for it. */
+static bool
+is_full(const struct run *run)
+{
+    return run->faults_on &&
+           (run->plan.faults == PLAN_FULL ||
+            (run->db != NULL && run->db->has_wal && run->db->wal.slot_status == GYRE_NO_SPACE));
+}
+
 /* Sees to it that somebody gets on, and lifts requests that are stuck. */
 static void
 monitor_main(void *arg)
@@ -338,8 +347,7 @@ monitor_main(void *arg)
         if (gyre_now(run->machine.loop) > run->progress_ns + STALL_NS) {
             fail_now("%u actors are stuck", run->actors_live);
         }
-        if (run->plan.faults == PLAN_FULL && run->faults_on &&
-            gyre_now(run->machine.loop) > run->progress_ns + STALL_NS / 4) {
+        if (is_full(run) && gyre_now(run->machine.loop) > run->progress_ns + STALL_NS / 4) {
             wait_for_space(run);
         }
         lift_ns += GY_NS_PER_S;
