@@ -171,6 +171,28 @@ reserve_memory(struct write_call *call)
                         (unsigned long long)call->user_bytes);
 }
 
+/* Its turn, a memtable and log space, all at the same time (await_room for a large one). */
+static GY_SUSPENDS gyre_status
+await_room_large(struct write_call *call)
+{
+    gyre_db *db = call->db;
+
+    for (;;) {
+        gyre_status status = await_memtable(call);
+
+        if (status == GYRE_OK && db->large_write) {
+            gy_waitq_await(&db->loop->io.sched, &db->room);
+        } else if (status == GYRE_OK && !gy_wal_has_room_large(&db->wal, call->commit.size)) {
+            status = gy_wal_await_space(&db->wal, call->commit.size);
+        } else if (status == GYRE_OK) {
+            return reserve_memory(call);
+        }
+        if (status != GYRE_OK) {
+            return status;
+        }
+    }
+}
+
 /* One commit at a time goes in parts; the active memtable stays meanwhile, so that what was
  * reserved in it is still there. */
 static GY_SUSPENDS gyre_status
@@ -180,15 +202,7 @@ await_commit_large(struct write_call *call, uint64_t *ret_sequence)
     gyre_status status;
 
     note_wait(call);
-    do {
-        status = await_memtable(call);
-        if (status == GYRE_OK && db->large_write) {
-            gy_waitq_await(&db->loop->io.sched, &db->room);
-        }
-    } while (status == GYRE_OK && db->large_write);
-    if (status == GYRE_OK) {
-        status = reserve_memory(call);
-    }
+    status = await_room_large(call);
     if (status != GYRE_OK) {
         return status;
     }

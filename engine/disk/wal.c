@@ -455,23 +455,35 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
     return GYRE_OK;
 }
 
+bool
+gy_wal_has_room_large(const struct gy_wal *wal, size_t size)
+{
+    return wal->poison == GYRE_OK && !wal->large && !wal->closing && has_log_room(wal, size);
+}
+
+GY_SUSPENDS gyre_status
+gy_wal_await_space(struct gy_wal *wal, size_t size)
+{
+    const gyre_status status = room_refusal(wal, size);
+
+    if (status == GYRE_OK) {
+        GY_SOMETIMES(large_commit_waited_for_log);
+        gy_waitq_await(sched_of(wal), &wal->space);
+    }
+    return status;
+}
+
 GY_SUSPENDS gyre_status
 gy_wal_await_append_large(struct gy_wal *wal, const struct gy_wal_commit *commit,
                           uint64_t *ret_sequence)
 {
     struct gy_heap *heap = &wal->config.loop->heap;
-    gyre_status status = room_refusal(wal, commit->size);
+    gyre_status status;
     uint8_t *bytes;
     uint8_t *end;
 
     gy_assert(commit->size <= gy_wal_commit_max(wal->config.slot_size));
-    while (status == GYRE_OK && (wal->large || !has_log_room(wal, commit->size))) {
-        gy_waitq_await(sched_of(wal), &wal->space);
-        status = room_refusal(wal, commit->size);
-    }
-    if (status != GYRE_OK) {
-        return status;
-    }
+    gy_assert(gy_wal_has_room_large(wal, commit->size));
     bytes = gy_heap_alloc(heap, commit->size + GY_VARINT64_MAX, GY_MEM_CALL);
     if (bytes == NULL) {
         return gy_fail(sched_of(wal), GYRE_NO_MEMORY, "no memory for a commit of %zu bytes",

@@ -212,8 +212,13 @@ struct gy_wal_commit {
  * (W7). */
 uint64_t gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit);
 
-/* A commit too large for one group (gy_wal_is_large): does reserve and append itself. */
+/* A commit too large for one group (gy_wal_is_large) goes in parts. The caller waits for room first,
+ * holding nothing that keeps a memtable from being flushed, since that gives room back; it is only
+ * looked at: whoever has waited looks again. */
 bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
+bool gy_wal_has_room_large(const struct gy_wal *wal, size_t size);
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_space(struct gy_wal *wal, size_t size);
+/* There is room. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_append_large(struct gy_wal *wal,
                                                                  const struct gy_wal_commit *commit,
                                                                  uint64_t *ret_sequence);

@@ -13,6 +13,7 @@
     X(log_space_waited_for) \
     X(commit_refused_without_slot) \
     X(large_commit_in_parts) \
+    X(large_commit_waited_for_log) \
     X(log_write_came_back_short) \
     X(log_synced_by_fdatasync) \
     X(log_synced_by_dsync) \
