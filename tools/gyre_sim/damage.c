@@ -50,15 +50,15 @@ pick(struct gy_sim_disk *disk, struct gy_rng *rng, struct damage *ret_damage)
     bool is_found = false;
 
     demand(files != NULL);
-    (void)gy_sim_disk_list(disk, RUN_PATH, note_file, files);
+    (void)gy_sim_disk_list(disk, STORE_PATH, note_file, files);
     for (uint32_t i = 0; files->count > 0 && !is_found && i < PAGE_TRIES; i++) {
         const char *name = files->names[gy_rng_below(rng, files->count)];
         uint8_t page[GY_PAGE] = {0};
         uint64_t number;
         int64_t size;
 
-        memcpy(ret_damage->path, RUN_PATH "/", sizeof(RUN_PATH "/"));
-        memcpy(ret_damage->path + sizeof(RUN_PATH "/") - 1, name, strlen(name) + 1);
+        memcpy(ret_damage->path, STORE_PATH "/", sizeof(STORE_PATH "/"));
+        memcpy(ret_damage->path + sizeof(STORE_PATH "/") - 1, name, strlen(name) + 1);
         ret_damage->kind = gy_name_parse(name, &number);
         size = gy_sim_disk_file_size(disk, ret_damage->path);
         if (size < (int64_t)GY_PAGE || (wants_log && ret_damage->kind != GY_FILE_LOG_SLOT)) {

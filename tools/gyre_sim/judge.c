@@ -314,7 +314,7 @@ static void
 demand_log_durable(struct run *run)
 {
     const struct gy_wal *wal = &run->db->wal;
-    char path[GY_NAME_MAX + 8] = RUN_PATH "/";
+    char path[GY_NAME_MAX + 8] = STORE_PATH "/";
 
     for (uint32_t i = 0; i < wal->log_count; i++) {
         const bool is_current = i + 1 == wal->log_count;
@@ -322,7 +322,7 @@ demand_log_durable(struct run *run)
         if (!is_current && run->plan.faults == PLAN_TOLD) {
             continue; /* behind its end may lie what a failed sync left of the log before it */
         }
-        gy_name_log_slot(path + strlen(RUN_PATH "/"), wal->logs[i].slot);
+        gy_name_log_slot(path + strlen(STORE_PATH "/"), wal->logs[i].slot);
         if (!gy_sim_disk_is_durable(run->disk, path, 0,
                                     is_current ? wal->durable_offset : wal->config.slot_size)) {
             fail_now("at an answer: %s calls itself durable up to offset %llu, and is not", path,

@@ -2,74 +2,37 @@
 #include "tools/gyre_sim/hostile.h"
 #include "tools/gyre_sim/run.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/base/bits.h"
 
-#define MEMORY_LIMIT (24 * GY_MIB) /* two stores at a time, when a checkpoint is looked at */
-#define CACHE_SIZE (2 * GY_MIB)
-#define FILES_MAX 1024u              /* tables of level 0 stay open while they are scanned */
 #define STALL_NS (120 * GY_NS_PER_S) /* of the machine's time without one operation that ends */
 #define STUCK_LIFT_NS (3 * GY_NS_PER_S)
 
 /* ---- The machine ---- */
 
-static void
-on_violation(void *arg, const char *text)
-{
-    (void)arg;
-    fail_now("a rule of io/world.h was broken: %s", text);
-}
-
 void
 run_start(struct run *run)
 {
-    struct gy_world_sim_config config;
-    struct machine *machine = &run->machine;
-    gyre_status status;
+    const struct machine_hooks hooks = {
+        .on_event = judge_on_event, .on_reap = judge_on_reap, .arg = run};
 
-    gy_world_sim_config_init(&config, gy_mix64(run->seed + run->session));
-    config.file_count_max = FILES_MAX;
-    config.faults.short_ppm = run->plan.short_ppm;
-    config.on_violation = on_violation;
-    config.on_event = judge_on_event;
-    config.on_reap = judge_on_reap;
-    config.arg = run;
-    status = gy_world_sim_open(&config, run->disk, &machine->world);
-    demand(status == GYRE_OK);
-    status =
-        gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = MEMORY_LIMIT, .cache_size = CACHE_SIZE),
-                        machine->world, &machine->loop, NULL);
-    demand(status == GYRE_OK);
-    /* Call the whole arena ready: touching its pages one by one is most of what a short life would
-     * cost. */
-    machine->loop->arena.chunk_ready = machine->loop->arena.chunk_count;
-    gy_rng_init(&machine->chaos, run->seed + run->session + 1);
-    if (run->plan.has_chaos) {
-        machine->loop->io.sched.chaos = &machine->chaos;
-        reached(chaos_scheduling);
-    }
+    machine_start(&run->machine, run->disk, &run->plan, run->seed + run->session, &hooks);
     run->is_tolerant = run->is_damaged;
     run->faults_on = false;
     run->had_faults = false;
     write_run_now = run;
+    gy_committed = write_committed;
 }
 
 void
 run_stop(struct run *run)
 {
-    struct machine *machine = &run->machine;
-    gyre_status status;
-
     judge_all(run);
-    run->hash = gy_mix64(run->hash ^ gy_world_sim_trace_hash(machine->world));
-    status = gyre_loop_close(machine->loop);
-    demand(status == GYRE_OK);
-    machine->loop = NULL;
-    machine->world = NULL;
+    run->hash = gy_mix64(run->hash ^ gy_world_sim_trace_hash(run->machine.world));
+    machine_stop(&run->machine);
     judge_all(run); /* points of what closing the loop still did */
 }
 
@@ -115,15 +78,7 @@ run_note_durable(struct run *run, uint64_t sequence)
 gyre_status
 run_open(struct run *run, uint32_t flags)
 {
-    struct gyre_options options = run->plan.options;
-    gyre_status status;
-
-    options.flags = flags;
-    status = gyre_open(run->machine.loop, RUN_PATH, &options, &run->db);
-    if (status != GYRE_OK) {
-        run->db = NULL;
-    }
-    return status;
+    return machine_open(&run->machine, &run->plan, flags, &run->db);
 }
 
 /* No open had returned OK: there is nothing, or an empty store. */
@@ -450,7 +405,7 @@ run_close(struct run *run)
         demand_content(run);
     }
     if (!run_is_poisoned(run) && !run->is_damaged && gy_rng_below(&run->rng, 2) == 0) {
-        store_demand_structure(run);
+        structure_demand(run);
     }
     close_store(run);
 }
@@ -552,24 +507,6 @@ run_epilogue(struct run *run)
     run_stop(run);
 }
 
-/* What the whole process shares: mappings that simulated machines have given back. */
-static struct gy_sim_pages *
-pages_of_process(void)
-{
-    static struct gy_heap heap;
-    static struct gy_sim_pages *pages;
-
-    if (pages == NULL) {
-        /* Disk copies come and go by the thousand: keep their memory. */
-        (void)mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the most that glibc takes */
-        (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-        (void)mallopt(M_TOP_PAD, 1 << 24);
-        gy_heap_init(&heap, UINT64_MAX);
-        pages = gy_sim_pages_make(&heap, -1);
-    }
-    return pages;
-}
-
 uint64_t
 run_seed(uint64_t seed, const struct effort *effort)
 {
@@ -580,11 +517,10 @@ run_seed(uint64_t seed, const struct effort *effort)
     uint64_t hash;
 
     demand(run != NULL);
-    gy_committed = write_committed;
     hostile_run(seed);
     gy_heap_init(&heap, UINT64_MAX);
     plan_draw(&plan, seed);
-    plan.disk.pages = pages_of_process();
+    plan.disk.pages = effort->pages != NULL ? effort->pages : machine_pages();
     disk = gy_sim_disk_make(&plan.disk, &heap);
     run_init(run, &plan, seed, 0, effort, disk, NULL);
     for (run->session = 0; run->session < plan.session_count && !run->is_unknown; run->session++) {

@@ -22,11 +22,10 @@
 #ifndef GYRE_SIM_RUN_H
 #define GYRE_SIM_RUN_H
 
-#include "engine/db/db.h"
 #include "tools/gyre_sim/fail.h"
-#include "tools/gyre_sim/plan.h"
+#include "tools/gyre_sim/machine.h"
+#include "tools/gyre_sim/store.h"
 
-#define RUN_PATH "/db"
 #define RUN_PINS_MAX 4u
 
 /* How much is tried. */
@@ -44,15 +43,10 @@ struct effort {
      * (session * PLAN_ACTORS_MAX + actor) * PLAN_OPS_MAX + index. NULL = all. */
     const uint64_t *kept_ops;
     uint32_t tell_depth;      /* print operations and I/O events of so many levels of runs */
+    struct gy_sim_pages *pages; /* NULL: machine_pages */
 };
 
 #define RUN_OPS_TOTAL (PLAN_SESSIONS_MAX * PLAN_ACTORS_MAX * PLAN_OPS_MAX)
-
-struct machine {
-    struct gy_world *world;
-    gyre_loop *loop;
-    struct gy_rng chaos;
-};
 
 /* A commit that is being made. */
 struct pending {
@@ -195,13 +189,8 @@ void read_release_all(struct actor *actor);
 /* upkeep.c */
 void upkeep_op(struct actor *actor, const struct plan_op *op);
 
-/* store.c: the whole content by every way of reading. An error is returned; a wrong answer is a
- * failure. */
-gyre_status store_scan(gyre_db *db, const gyre_snapshot *snapshot, struct model_state *ret_state);
-gyre_status store_compare(gyre_db *db, const gyre_snapshot *snapshot,
-                          const struct model_state *state, struct gy_rng *rng);
-/* R5, on an open store that rests. */
-void store_demand_structure(struct run *run);
+/* structure.c: R5, on an open store that rests. */
+void structure_demand(struct run *run);
 
 /* ---- judge.c: crash points ---- */
 

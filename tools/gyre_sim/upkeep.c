@@ -113,7 +113,7 @@ open_twice(struct run *run)
 {
     struct gyre_options options = run->plan.options;
     gyre_db *other = NULL;
-    gyre_status status = gyre_open(run->machine.loop, RUN_PATH, &options, &other);
+    gyre_status status = gyre_open(run->machine.loop, STORE_PATH, &options, &other);
 
     if (status == GYRE_OK) {
         demand(run->db == NULL);
