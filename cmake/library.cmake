@@ -61,6 +61,13 @@ add_library(gyre_checked STATIC ${gyre_sources} ${gyre_switch_source} ${gyre_sim
 target_compile_definitions(gyre_checked PUBLIC GYRE_CHECKED)
 target_link_libraries(gyre_checked PRIVATE gyre_core_flags PUBLIC gyre_inside)
 
+# The checker without its command: model, plans, runs. What tests/sim builds on.
+file(GLOB checker_sources CONFIGURE_DEPENDS tools/gyre_sim/*.c)
+list(REMOVE_ITEM checker_sources ${PROJECT_SOURCE_DIR}/tools/gyre_sim/main.c)
+add_library(gyre_checker STATIC EXCLUDE_FROM_ALL ${checker_sources})
+target_link_libraries(gyre_checker PRIVATE gyre_flags PUBLIC gyre_checked)
+target_compile_options(gyre_checker PRIVATE -Wframe-larger-than=${host_frame_bytes_max})
+
 if(gyre_sim_sources)
     add_library(gyre_sim STATIC ${gyre_sim_sources})
     target_sources(gyre_sim PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include)

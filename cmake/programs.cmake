@@ -61,11 +61,9 @@ foreach(source ${example_sources})
 endforeach()
 
 # The checker: the engine with the checker's marks (io/base/checked.h) on the simulated machine.
-file(GLOB sim_command_sources CONFIGURE_DEPENDS tools/gyre_sim/*.c)
-add_executable(gyre_sim_command ${sim_command_sources})
-set_target_properties(gyre_sim_command PROPERTIES OUTPUT_NAME gyre_sim)
+add_executable(gyre_sim_command tools/gyre_sim/main.c)
 # All of the library and with its symbols, for the plug-ins of `gyre_sim run`.
-set_target_properties(gyre_sim_command PROPERTIES ENABLE_EXPORTS ON)
-target_link_libraries(gyre_sim_command PRIVATE
-    "$<LINK_LIBRARY:WHOLE_ARCHIVE,gyre_checked>" gyre_flags ${CMAKE_DL_LIBS})
+set_target_properties(gyre_sim_command PROPERTIES OUTPUT_NAME gyre_sim ENABLE_EXPORTS ON
+    LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,gyre_checked")
+target_link_libraries(gyre_sim_command PRIVATE gyre_checker gyre_flags ${CMAKE_DL_LIBS})
 target_compile_options(gyre_sim_command PRIVATE -Wframe-larger-than=${host_frame_bytes_max})
