@@ -30,17 +30,27 @@ function(gyre_test_properties name label)
         ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1")
 endfunction()
 
-foreach(kind unit sim)
-    file(GLOB sources CONFIGURE_DEPENDS tests/${kind}/*.c)
-    foreach(source ${sources})
-        get_filename_component(name ${source} NAME_WE)
-        gyre_test_program(${name} ${source})
-        add_test(NAME ${name} COMMAND ${name})
-        gyre_test_properties(${name} ${kind})
-        if(kind STREQUAL "sim") # a minute and a half with sanitizers on a busy machine
-            set_tests_properties(${name} PROPERTIES TIMEOUT 400)
-        endif()
-    endforeach()
+file(GLOB unit_sources CONFIGURE_DEPENDS tests/unit/*.c)
+foreach(source ${unit_sources})
+    get_filename_component(name ${source} NAME_WE)
+    gyre_test_program(${name} ${source})
+    add_test(NAME ${name} COMMAND ${name})
+    gyre_test_properties(${name} unit)
+endforeach()
+
+# Stores on the simulated machine: on the model and the runs of the checker.
+file(GLOB sim_sources CONFIGURE_DEPENDS tests/sim/sim_*.c)
+file(GLOB sim_kit_sources CONFIGURE_DEPENDS tests/sim/*_kit.c)
+add_library(gyre_sim_kit STATIC ${sim_kit_sources})
+target_link_libraries(gyre_sim_kit PRIVATE gyre_flags PUBLIC gyre_checker)
+foreach(source ${sim_sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE gyre_flags gyre_sim_kit)
+    add_test(NAME ${name} COMMAND ${name})
+    gyre_test_properties(${name} sim)
+    # a minute and a half with sanitizers on a busy machine
+    set_tests_properties(${name} PROPERTIES TIMEOUT 400)
 endforeach()
 
 # The checker: some seeds with every build (tools/check runs thousands), those that failed once, and

@@ -8,7 +8,7 @@
 #include "engine/codec/edit.h"
 #include "engine/codec/frame.h"
 #include "io/base/bits.h"
-#include "tests/support/damage_kit.h"
+#include "tests/sim/damage_kit.h"
 
 struct bad {
     const struct damage_base *base;
@@ -43,11 +43,11 @@ find_end(struct bad *bad)
             bad->number = strtoull(bad->file->name + 9, NULL, 10);
         }
     }
-    sim_check(bad->file != NULL);
+    demand(bad->file != NULL);
     while (open_frame(bad, bad->end, &frame, bytes, sizeof(bytes))) {
         bad->end += gy_frame_span(frame.payload_size);
     }
-    sim_check(bad->end > 0);
+    demand(bad->end > 0);
 }
 
 /* The store with one more frame at `offset`, opened: `wanted` is told (OK: all is right). */
@@ -68,15 +68,15 @@ try_frame(struct bad *bad, const char *what, uint64_t offset, enum gy_frame_kind
     struct damage_counts counts = {0};
     uint8_t *bytes = calloc(1, gy_frame_span((uint32_t)payload.size));
 
-    sim_check(bytes != NULL);
-    sim_set_place(1, "%s, at %llu", what, (unsigned long long)offset);
+    demand(bytes != NULL);
+    fail_set_place(1, "%s, at %llu", what, (unsigned long long)offset);
     memcpy(bytes + GY_FRAME_HEADER_SIZE, payload.data, payload.size);
     gy_frame_seal(bytes, &frame, &place);
-    sim_check(gy_sim_disk_poke(disk, bad->file->path, offset, bytes,
-                               gy_frame_span((uint32_t)payload.size)) > 0);
+    demand(gy_sim_disk_poke(disk, bad->file->path, offset, bytes,
+                            gy_frame_span((uint32_t)payload.size)) > 0);
     damage_ask_alone(bad->base, disk, &done, &counts);
-    sim_check(wanted == GYRE_OK ? counts.right == 1 : counts.told == 1);
-    sim_check(wanted == GYRE_OK || counts.told_status == wanted);
+    demand(wanted == GYRE_OK ? counts.right == 1 : counts.told == 1);
+    demand(wanted == GYRE_OK || counts.told_status == wanted);
     bad->refused += wanted != GYRE_OK;
     free(bytes);
     gy_sim_disk_free(disk);
@@ -94,7 +94,7 @@ try_edits(struct bad *bad, const char *what, const struct gy_edit *edits, uint32
     for (uint32_t i = 0; i < count; i++) {
         gy_edit_encode(&writer, &edits[i]);
     }
-    sim_check(!writer.failed);
+    demand(!writer.failed);
     try_frame(bad, what, bad->end, GY_FRAME_EDITS, gyre_slice(payload, writer.used), wanted);
 }
 
@@ -223,11 +223,11 @@ try_current(struct bad *bad, const char *what, enum gy_frame_kind kind, size_t s
     struct damage_counts counts = {0};
     uint8_t bytes[GY_PAGE] = {0};
 
-    sim_set_place(1, "CURRENT: %s", what);
+    fail_set_place(1, "CURRENT: %s", what);
     gy_frame_seal(bytes, &frame, &place);
     (void)gy_sim_disk_poke(disk, done.file->path, 0, bytes, sizeof(bytes));
     damage_ask_alone(bad->base, disk, &done, &counts);
-    sim_check(counts.told == 1 && counts.told_status == GYRE_CORRUPT);
+    demand(counts.told == 1 && counts.told_status == GYRE_CORRUPT);
     bad->refused++;
     gy_sim_disk_free(disk);
 }
@@ -238,7 +238,6 @@ main(void)
     struct damage_base base;
     struct bad bad = {.base = &base};
 
-    sim_set_program("sim_bad_manifest");
     damage_base_make(&base, 5, DAMAGE_FILL_TABLES, true);
     find_end(&bad);
     try_stores(&bad);

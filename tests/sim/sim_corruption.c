@@ -20,8 +20,7 @@
 #include <unistd.h>
 
 #include "io/base/bits.h"
-#include "tests/support/damage_kit.h"
-#include "tests/support/kept_maps.h"
+#include "tests/sim/damage_kit.h"
 
 #define CHUNK 512u /* bytes of a file that one process takes at a time */
 
@@ -36,7 +35,7 @@ struct worker {
     uint32_t job;
     struct gy_sim_disk *disk; /* changed in place and back */
     uint64_t disk_hash;
-    struct sim_machine machine;
+    struct machine machine;
     uint64_t unit; /* of work, counted by all in the same order */
     struct damage_counts *counts;
 };
@@ -66,9 +65,9 @@ static void
 set_place(const struct worker *worker, const struct damage_file *file, enum damage damage,
           uint64_t offset, const char *how)
 {
-    sim_set_place(1, "%s, %s at %llu, %s, %s", file->name, damage_names[damage],
-                  (unsigned long long)offset, worker->base->is_clean ? "closed" : "not closed",
-                  how);
+    fail_set_place(1, "%s, %s at %llu, %s, %s", file->name, damage_names[damage],
+                   (unsigned long long)offset, worker->base->is_clean ? "closed" : "not closed",
+                   how);
 }
 
 /* ---- One byte ---- */
@@ -100,7 +99,6 @@ try_byte(struct worker *worker, const struct damage_file *file, uint64_t offset)
     uint8_t before = 0;
 
     (void)gy_sim_disk_peek(worker->base->disk, file->path, offset, &before, 1);
-    kept_maps_begin();
     for (enum damage damage = FLIP; damage < FLIP + pattern_count; damage++) {
         const uint8_t after = changed(before, damage, offset);
 
@@ -113,7 +111,6 @@ try_byte(struct worker *worker, const struct damage_file *file, uint64_t offset)
         struct gy_sim_disk *disk = gy_sim_disk_clone(worker->base->disk);
         const uint8_t after = changed(before, FLIP, offset);
 
-        kept_maps_end();
         set_place(worker, file, FLIP, offset, "writable");
         done.is_read_only = false;
         (void)gy_sim_disk_poke(disk, file->path, offset, &after, 1);
@@ -156,6 +153,7 @@ try_page(struct worker *worker, const struct damage_file *file, enum damage dama
     const bool is_cut = damage == CUT || damage == REMOVE;
     struct damage_done done = {.file = file,
                                .offset = offset,
+                               .more = GY_PAGE - 1,
                                .is_in_place = !is_cut,
                                .lost_max =
                                    !is_cut && is_tail(worker->base, file, offset, offset + GY_PAGE),
@@ -213,8 +211,7 @@ damage_bytes(struct worker *worker, const struct damage_file *file)
             }
         }
     }
-    kept_maps_end();
-    sim_check(gy_sim_disk_hash(worker->disk) == worker->disk_hash); /* no open wrote anything */
+    demand(gy_sim_disk_hash(worker->disk) == worker->disk_hash); /* no open wrote anything */
 }
 
 static void
@@ -246,7 +243,7 @@ work(const struct damage_base *base, uint32_t job, struct damage_counts *counts)
     struct worker worker = {.base = base, .job = job};
 
     worker.disk = gy_sim_disk_clone(base->disk);
-    sim_machine_start(&worker.machine, worker.disk, NULL, &base->knobs, 1);
+    machine_start(&worker.machine, worker.disk, &base->plan, 1, NULL);
     worker.disk_hash = gy_sim_disk_hash(worker.disk);
     for (uint32_t i = 0; i < base->file_count; i++) {
         worker.counts = &counts[job * DAMAGE_FILES_MAX + i];
@@ -254,7 +251,7 @@ work(const struct damage_base *base, uint32_t job, struct damage_counts *counts)
             damage_file(&worker, &base->files[i]);
         }
     }
-    sim_machine_stop(&worker.machine);
+    machine_stop(&worker.machine);
     gy_sim_disk_free(worker.disk);
 }
 
@@ -268,7 +265,7 @@ work_in_processes(struct damage_base *base, bool is_clean, struct damage_counts 
     for (uint32_t job = 1; job < job_count; job++) {
         const pid_t pid = fork();
 
-        sim_check(pid >= 0);
+        demand(pid >= 0);
         if (pid == 0) {
             damage_base_make(base, 5, DAMAGE_FILL_TABLES, is_clean);
             work(base, job, counts);
@@ -280,11 +277,11 @@ work_in_processes(struct damage_base *base, bool is_clean, struct damage_counts 
     for (uint32_t job = 1; job < job_count; job++) {
         int status = 0;
 
-        sim_check(wait(&status) > 0);
+        demand(wait(&status) > 0);
         failed = failed || status != 0;
     }
     if (failed) {
-        sim_fail("another process failed, see above");
+        fail_now("another process failed, see above");
     }
 }
 
@@ -328,8 +325,8 @@ test_store(bool is_clean, struct damage_counts *counts, struct damage_counts *to
         size += base.files[i].size;
     }
     print_counts("together", size, &store);
-    sim_check(store.tried > 0 && store.told > 0 && store.right > 0);
-    sim_check(is_clean ? store.tail == 0 : only_file != NULL || store.tail > 0);
+    demand(store.tried > 0 && store.told > 0 && store.right > 0);
+    demand(is_clean ? store.tail == 0 : only_file != NULL || store.tail > 0);
     add_counts(total, &store);
     damage_base_free(&base);
 }
@@ -356,10 +353,9 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    sim_set_program("sim_corruption");
     counts = mmap(NULL, job_count * DAMAGE_FILES_MAX * sizeof(*counts), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    sim_check(counts != MAP_FAILED);
+    demand(counts != MAP_FAILED);
     test_store(true, counts, &total);
     test_store(false, counts, &total);
     print_counts("all", 0, &total);

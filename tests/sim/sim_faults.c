@@ -1,6 +1,7 @@
-/* sim_faults.c - the device says no, once, at the n-th request of one kind, for all n: every call
- * ends with an error or a right answer, a failed log is not written to again, failed tables are
- * made again, and after reopening everything that was answered is there.
+/* sim_faults.c - the device says no, once, at the n-th request of one kind, for all n in the life
+ * of one store: every call ends with an error or a right answer, a failed log is not written to
+ * again, failed tables are made again, and after reopening everything that was answered is there
+ * (R1 and R4 of tools/gyre_sim/run.h). Where the checker draws its faults, this leaves out none.
  *
  *   sim_faults [--seed S] [--all]   --all: every n for every errno, not a part of them
  */
@@ -9,16 +10,22 @@
 #include <stdlib.h>
 
 #include "io/base/bits.h"
-#include "tests/support/sim_run.h"
+#include "tests/sim/calm_plan.h"
+#include "tools/gyre_sim/run.h"
 
-static const struct sim_effort EFFORT = {.commits = 10, .sessions = 1};
+#define BASE_ACTORS 3u
+#define BASE_OPS 24u
+#define ACTORS 2u
+#define OPS 20u
+
+static const struct effort EFFORT = {.points_max = 0};
 
 /* One kind of request, and what may be demanded when it fails. */
 struct kind {
     const char *text;
     uint32_t op;
     const char *name; /* part of the file's name */
-    bool tables_only; /* a failed table: nothing has to be reopened */
+    bool is_table;    /* a failed table: nothing has to be reopened */
 };
 
 static const struct kind KINDS[] = {
@@ -50,50 +57,44 @@ static const struct kind KINDS[] = {
 /* What the runs start from. */
 struct base {
     struct gy_heap heap;
-    struct sim_knobs knobs;
     struct gy_sim_disk *disk;
-    struct sim_run *run; /* the model of what is on the disk */
+    struct run *run; /* what had been promised of what is on the disk */
 };
 
-static void
-demand_told(gyre_loop *loop, gyre_status status, const char *what)
-{
-    if (status != GYRE_OK && status != GYRE_IO && status != GYRE_NO_SPACE &&
-        status != GYRE_READ_ONLY) {
-        sim_fail_status(loop, status, what);
-    }
-}
-
-/* A store that was killed at work: logs, tables, staging. */
+/* A store that was killed at work: logs, tables, staging. Or none. */
 static void
 make_base(struct base *base, uint64_t seed, bool is_empty)
 {
     struct gy_sim_disk *disk;
+    struct plan plan;
+    struct run promised;
 
     gy_heap_init(&base->heap, UINT64_MAX);
-    sim_knobs_draw(&base->knobs, seed);
-    base->knobs.options.durability = GYRE_DURABLE;
-    base->knobs.short_ppm = 0;
-    disk = gy_sim_disk_make(&base->knobs.disk, &base->heap);
+    calm_plan_draw(&plan, seed);
+    calm_plan_add_writes(&plan);
+    calm_plan_add(&plan, PLAN_get, 10);
+    calm_plan_add(&plan, PLAN_snapshot_open, 4);
+    calm_plan_add(&plan, PLAN_snapshot_read, 4);
+    plan.disk.stage_bytes_max = 0; /* no limit: a killed store has some to replay */
+    disk = gy_sim_disk_make(&plan.disk, &base->heap);
     base->run = calloc(1, sizeof(*base->run));
-    sim_check(base->run != NULL);
-    sim_run_init(base->run, seed, 0, &EFFORT, &base->knobs, disk, NULL);
+    demand(base->run != NULL);
+    run_init(base->run, &plan, seed, 0, &EFFORT, disk, NULL);
     if (is_empty) {
         base->disk = disk;
         return;
     }
-    sim_run_start(base->run, NULL);
-    sim_run_recover(base->run);
-    sim_run_work(base->run, 3, 24);
+    run_start(base->run);
+    run_recover(base->run);
+    run_work(base->run, BASE_ACTORS, BASE_OPS);
     base->disk = gy_sim_disk_crash(disk, &base->run->rng, GY_SIM_CRASH_KILL);
-    base->run->buffered = gy_max_u64(base->run->durable, base->run->buffered);
-    {
-        const uint64_t durable = base->run->durable; /* at the kill, not after the close */
-
-        (void)sim_run_close(base->run);
-        base->run->durable = durable;
-    }
-    sim_run_stop(base->run);
+    promised = *base->run;
+    run_close(base->run); /* which promises more */
+    run_stop(base->run);
+    base->run->durable = promised.durable;
+    base->run->buffered = gy_max_u64(promised.durable, promised.buffered);
+    base->run->attempted = promised.attempted;
+    base->run->numbers_used = promised.numbers_used;
     gy_sim_disk_free(disk);
 }
 
@@ -101,76 +102,78 @@ static void
 free_base(struct base *base)
 {
     gy_sim_disk_free(base->disk);
-    sim_run_fini(base->run);
+    run_fini(base->run);
     free(base->run);
-    sim_check(base->heap.used == 0);
+    demand(base->heap.used == 0);
 }
 
-/* The log has failed: reads go on, and no write is let through. */
+/* Without a last look: what it does while it closes is under the fault too. */
 static void
-demand_fail_stop(struct sim_run *run)
+close_now(struct run *run)
 {
-    const struct model_op op = model_op_put(3, ++run->value_next, 100);
+    const bool was_poisoned = run_is_poisoned(run);
+    const uint64_t visible = gy_db_visible(run->db);
+    const gyre_status status = gyre_close(run->db);
 
-    if (run->db->wal.poison == GYRE_OK && run->db->manifest.poison == GYRE_OK) {
-        return;
+    run->db = NULL;
+    if (run_is_ok(run, status, "close, with a fault") && !was_poisoned) {
+        run_note_durable(run, visible);
     }
-    sim_check(sim_run_commit(run, 0, &op, 1, SIM_DURABLE) == GYRE_READ_ONLY);
-    sim_check(sim_run_commit(run, 0, &op, 1, SIM_BUFFERED) == GYRE_READ_ONLY);
 }
 
-/* The device is well again and only a table failed: everything goes on without reopening. */
 static void
-demand_resumed(struct sim_run *run)
+scan_under_fault(struct run *run)
 {
-    struct model_op ops[MODEL_OPS_MAX];
-    gyre_status status = GYRE_IO;
+    struct model_state *found = malloc(sizeof(*found));
+    const gyre_status status = store_scan(run->db, NULL, found);
+    uint64_t last;
 
-    for (uint32_t i = 0; status != GYRE_OK && i < 20; i++) {
-        status = gyre_flush(run->db);
-        (void)gyre_sleep(run->machine.loop, 300 * GY_NS_PER_MS);
+    demand(found != NULL);
+    if (run_is_ok(run, status, "a scan, with a fault")) {
+        (void)run_demand_prefix(run, found, &last);
     }
-    if (status != GYRE_OK) {
-        sim_fail_status(run->machine.loop, status, "flush, with the device well again");
-    }
-    run->may_fail = false;
-    run->failed = false;
-    for (uint32_t i = 0; i < 4; i++) {
-        enum sim_klass klass;
-        const uint32_t count = sim_run_draw_commit(run, 0, &run->rng, ops, &klass);
-
-        (void)sim_run_commit(run, 0, ops, count, klass);
-    }
-    sim_run_demand(run, NULL, gy_db_visible(run->db));
-    sim_reached(SIM_resumed_without_reopen);
+    free(found);
 }
 
 /* Open, work, close. True: the fault did strike. */
 static bool
-work_under_faults(struct sim_run *run, const struct kind *kind)
+live_under_fault(struct run *run, const struct kind *kind)
 {
-    const uint32_t flags = run->created ? 0 : GYRE_OPEN_CREATE;
-    gyre_status status = sim_open(&run->machine, &run->knobs, flags, &run->db);
-    bool struck;
+    bool has_struck;
+    gyre_status status = run_open(run, run->is_created ? 0 : GYRE_OPEN_CREATE);
 
-    demand_told(run->machine.loop, status, "open");
-    if (status != GYRE_OK) {
+    if (!run_is_ok(run, status, "open, with a fault")) {
+        reached(told_error_at_open);
         return true;
     }
-    run->may_fail = true;
-    sim_run_adopt(run);
-    sim_run_work(run, 2, EFFORT.commits);
-    demand_told(run->machine.loop, run->failure, "work");
-    sim_run_demand(run, NULL, gy_db_visible(run->db));
-    demand_fail_stop(run);
-    struck = gy_world_sim_strike_count(run->machine.world, 0) > 0;
-    if (kind->tables_only && run->db->manifest.poison == GYRE_OK) {
-        gy_world_sim_set_faults(run->machine.world, NULL);
-        demand_resumed(run);
+    run_adopt(run);
+    run_work(run, ACTORS, OPS);
+    scan_under_fault(run);
+    /* Who could not read otherwise has ended the fault. */
+    has_struck = !run->faults_on || gy_world_sim_strike_count(run->machine.world, 0) > 0;
+    if (kind->is_table && run->db->manifest.poison == GYRE_OK) {
+        faults_end(run);
     }
-    run->may_fail = true;
-    demand_told(run->machine.loop, sim_run_close(run), "close");
-    return struck || gy_world_sim_strike_count(run->machine.world, 0) > 0;
+    if (!run->faults_on || run_is_poisoned(run)) {
+        faults_demand_healed(run);
+    }
+    close_now(run);
+    return has_struck || gy_world_sim_strike_count(run->machine.world, 0) > 0;
+}
+
+static void
+set_fault(struct run *run, const struct kind *kind, enum gy_sim_fault fault, int os_errno,
+          uint64_t nth)
+{
+    struct gy_sim_faults faults = {.rule_count = 1};
+
+    faults.rules[0] = (struct gy_sim_rule){
+        .fault = fault, .op_mask = 1u << kind->op, .nth = nth, .os_errno = os_errno};
+    (void)snprintf(faults.rules[0].name, sizeof(faults.rules[0].name), "%s", kind->name);
+    gy_world_sim_set_faults(run->machine.world, &faults);
+    run->faults_on = true;
+    run->had_faults = true;
+    run->is_tolerant = true;
 }
 
 /* True: the fault did strike. */
@@ -178,37 +181,37 @@ static bool
 run_one(const struct base *base, const struct kind *kind, enum gy_sim_fault fault, int os_errno,
         uint64_t nth)
 {
-    struct gy_sim_faults faults = {.rule_count = 1};
     struct gy_sim_disk *disk = gy_sim_disk_clone(base->disk);
-    struct sim_run *run = malloc(sizeof(*run));
-    bool struck;
+    struct run *run = malloc(sizeof(*run));
+    struct plan plan = base->run->plan;
+    bool has_struck;
 
-    sim_check(run != NULL);
-    sim_set_place(1, "%s: %s %d at request %llu, %s", kind->text,
-                  fault == GY_SIM_FAULT_ERROR ? "errno" : "short", os_errno,
-                  (unsigned long long)nth, base->run->created ? "existing store" : "new store");
-    faults.rules[0] = (struct gy_sim_rule){
-        .fault = fault, .op_mask = 1u << kind->op, .nth = nth, .os_errno = os_errno};
-    memcpy(faults.rules[0].name, kind->name, strlen(kind->name) + 1);
-    sim_run_init(run, base->run->seed, 0, &EFFORT, &base->knobs, disk, base->run);
+    demand(run != NULL);
+    fail_set_place(1, "%s: %s %d at request %llu, %s", kind->text,
+                   fault == GY_SIM_FAULT_ERROR ? "errno" : "short", os_errno,
+                   (unsigned long long)nth, base->run->is_created ? "killed store" : "new store");
+    plan.faults = PLAN_TOLD;
+    run_init(run, &plan, base->run->seed, 0, &EFFORT, disk, base->run);
+    run->is_created = base->run->is_created;
     run->durable = base->run->durable;
     run->buffered = base->run->buffered;
     run->attempted = base->run->attempted;
-    sim_run_start(run, &faults);
-    struck = work_under_faults(run, kind);
-    sim_run_stop(run);
-    run->may_fail = false;
-    run->failed = false;
-    run->failure = GYRE_OK;
-    sim_run_start(run, NULL);
-    sim_run_recover(run);
-    sim_run_work(run, 1, 3);
-    (void)sim_run_close(run);
-    sim_run_stop(run);
-    sim_run_fini(run);
+    run->numbers_used = base->run->numbers_used;
+    run->session = 1; /* numbers of values go on */
+    run_start(run);
+    set_fault(run, kind, fault, os_errno, nth);
+    has_struck = live_under_fault(run, kind);
+    run_stop(run);
+    run->session = 2;
+    run_start(run);
+    run_recover(run);
+    run_work(run, 1, 3);
+    run_close(run);
+    run_stop(run);
+    run_fini(run);
     free(run);
     gy_sim_disk_free(disk);
-    return struck;
+    return has_struck;
 }
 
 static uint64_t
@@ -237,11 +240,20 @@ run_kind(const struct base *base, const struct kind *kind, bool all)
     return runs;
 }
 
+static void
+demand_states(void)
+{
+    demand(check_counts[CHECK_told_error_at_open] > 0);
+    demand(check_counts[CHECK_told_error_on_write] > 0);
+    demand(check_counts[CHECK_refused_after_poison] > 0);
+    demand(check_counts[CHECK_resumed_after_errors] > 0);
+    demand(gy_state_counts[GY_STATE_flushed] > 0);
+    demand(gy_state_counts[GY_STATE_compacted] > 0);
+}
+
 int
 main(int argc, char **argv)
 {
-    static const enum sim_state wanted[] = {SIM_writes_failed, SIM_resumed_without_reopen,
-                                            SIM_flushed, SIM_compacted};
     uint64_t seed = 3;
     bool all = false;
 
@@ -255,11 +267,10 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    sim_set_program("sim_faults");
     for (int is_empty = 0; is_empty < 2; is_empty++) {
         struct base base;
 
-        sim_set_place(0, "seed %llu", (unsigned long long)seed);
+        fail_set_place(0, "seed %llu", (unsigned long long)seed);
         make_base(&base, seed, is_empty != 0);
         for (size_t i = 0; i < KIND_COUNT; i++) {
             (void)printf("%s, %s: %llu runs\n", is_empty ? "new store" : "killed store",
@@ -267,6 +278,6 @@ main(int argc, char **argv)
         }
         free_base(&base);
     }
-    sim_demand(wanted, sizeof(wanted) / sizeof(wanted[0]));
+    demand_states();
     return 0;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "io/base/bits.h"
-#include "tests/support/damage_kit.h"
+#include "tests/sim/damage_kit.h"
 
 #define SAVED_PATH "/saved"
 
@@ -43,7 +43,7 @@ find_records(const struct damage_base *base, struct records *records)
 
     memset(records, 0, sizeof(*records));
     records->all = calloc(DAMAGE_FILES_MAX * DAMAGE_FRAMES_MAX, sizeof(*records->all));
-    sim_check(records->all != NULL);
+    demand(records->all != NULL);
     /* Slots were taken in the order of their names: no log has been given up yet. */
     for (uint32_t i = 0; i < base->file_count; i++) {
         const struct damage_file *file = &base->files[i];
@@ -58,7 +58,7 @@ find_records(const struct damage_base *base, struct records *records)
         }
     }
     records->log_first[records->log_count] = records->count;
-    sim_check(records->log_count == 3 && records->count == base->run->model.count);
+    demand(records->log_count == 3 && records->count == base->model.count);
 }
 
 static uint32_t
@@ -78,7 +78,7 @@ copy_frame(struct gy_sim_disk *disk, const struct gy_sim_disk *source, const str
 {
     uint8_t *bytes = malloc(from->frame.span);
 
-    sim_check(bytes != NULL);
+    demand(bytes != NULL);
     (void)gy_sim_disk_peek(source, from->file->path, from->frame.offset, bytes, from->frame.span);
     (void)gy_sim_disk_poke(disk, from->file->path, offset, bytes, from->frame.span);
     free(bytes);
@@ -89,7 +89,7 @@ overwrite(struct gy_sim_disk *disk, const struct record *record, enum damage dam
 {
     uint8_t *bytes = calloc(1, record->frame.span);
 
-    sim_check(bytes != NULL);
+    demand(bytes != NULL);
     if (damage == FLIP) {
         (void)gy_sim_disk_peek(disk, record->file->path, record->frame.offset, bytes,
                                record->frame.span);
@@ -132,7 +132,7 @@ apply(const struct damage_base *base, struct gy_sim_disk *disk, struct records *
         lose(records, record->file, start, end);
         return damage == FLIP ? start + 100 : start;
     case CUT:
-        sim_check(gy_sim_disk_resize(disk, record->file->path, start) == 0);
+        demand(gy_sim_disk_resize(disk, record->file->path, start) == 0);
         lose(records, record->file, start, UINT64_MAX);
         return start;
     case TWICE: /* over its successor, or over what comes behind the last */
@@ -140,7 +140,7 @@ apply(const struct damage_base *base, struct gy_sim_disk *disk, struct records *
         lose(records, record->file, end, end + record->frame.span);
         return end;
     default:
-        sim_check(other->frame.span == record->frame.span);
+        demand(other->frame.span == record->frame.span);
         copy_frame(disk, base->disk, record, other->frame.offset);
         copy_frame(disk, base->disk, other, start);
         lose(records, record->file, start, end);
@@ -154,21 +154,21 @@ apply(const struct damage_base *base, struct gy_sim_disk *disk, struct records *
 static void
 demand_saved(const struct damage_base *base, gyre_db *db, const struct records *records)
 {
-    const struct model *model = &base->run->model;
+    const struct model *model = &base->model;
     struct model_state wanted = {{0}};
     struct model_state found;
-    const gyre_status status = sim_scan(db, NULL, &found);
+    const gyre_status status = store_scan(db, NULL, &found);
 
     for (uint32_t i = 0; i < records->count; i++) {
-        sim_check(model->commits[i].op_count == 1);
+        demand(model->versions[i].ends_commit); /* each is one put */
         if (!records->all[i].is_lost) {
-            wanted.digests[model->commits[i].ops[0].key] = model->commits[i].ops[0].digest;
+            wanted.digests[model->versions[i].key] = model->versions[i].digest;
         }
     }
-    sim_check(status == GYRE_OK);
+    demand(status == GYRE_OK);
     for (uint32_t key = 0; key < MODEL_KEYS; key++) {
         if (found.digests[key] != wanted.digests[key]) {
-            sim_fail("salvage: key %u is not what the whole records say", key);
+            fail_now("salvage: key %u is not what the whole records say", key);
         }
     }
 }
@@ -177,24 +177,24 @@ static void
 salvage(const struct damage_base *base, struct gy_sim_disk *disk, const struct records *records)
 {
     struct gyre_salvage_result result;
-    struct sim_machine machine;
+    struct machine machine;
     gyre_db *db = NULL;
     gyre_status status;
 
-    sim_machine_start(&machine, disk, NULL, &base->knobs, 1);
-    status = gyre_salvage(machine.loop, SIM_PATH, SAVED_PATH, &base->knobs.options, NULL, NULL,
+    machine_start(&machine, disk, &base->plan, 1, NULL);
+    status = gyre_salvage(machine.loop, STORE_PATH, SAVED_PATH, &base->plan.options, NULL, NULL,
                           NULL, &result);
     if (status != GYRE_OK) {
-        sim_fail_status(machine.loop, status, "salvage");
+        fail_status(machine.loop, status, "salvage");
     }
-    sim_check(result.damage_count > 0);
-    status = gyre_open(machine.loop, SAVED_PATH, &base->knobs.options, &db);
+    demand(result.damage_count > 0);
+    status = gyre_open(machine.loop, SAVED_PATH, &base->plan.options, &db);
     if (status != GYRE_OK) {
-        sim_fail_status(machine.loop, status, "opening what was salvaged");
+        fail_status(machine.loop, status, "opening what was salvaged");
     }
     demand_saved(base, db, records);
-    sim_check(gyre_close(db) == GYRE_OK);
-    sim_machine_stop(&machine);
+    demand(gyre_close(db) == GYRE_OK);
+    machine_stop(&machine);
 }
 
 /* ---- The matrix ---- */
@@ -240,20 +240,20 @@ test_cell(const struct damage_base *base, uint32_t log, enum place place, enum d
 
     find_records(base, &records);
     at = pick_record(&records, log, place);
-    sim_set_place(1, "%s record of log %u of %u, %s, %s", place_names[place], log,
-                  records.log_count, damage_names[damage],
-                  base->is_clean ? "closed" : "not closed");
+    fail_set_place(1, "%s record of log %u of %u, %s, %s", place_names[place], log,
+                   records.log_count, damage_names[damage],
+                   base->is_clean ? "closed" : "not closed");
     done.file = records.all[at].file;
     done.offset = apply(base, disk, &records, at, damage);
     done.lost_max = lost_max(base, &records, damage);
     done.is_tail_counted = damage != ZERO; /* zeros are no trace */
     damage_ask_alone(base, disk, &done, &counts);
     if (lost_count(&records) == 0) {
-        sim_check(counts.right == 1); /* what was written twice hit nothing */
+        demand(counts.right == 1); /* what was written twice hit nothing */
     } else if (done.lost_max > 0) {
-        sim_check(counts.tail == 1);
+        demand(counts.tail == 1);
     } else {
-        sim_check(counts.told == 1 && counts.tail == 0);
+        demand(counts.told == 1 && counts.tail == 0);
         salvage(base, disk, &records);
         tally->saved++;
     }
@@ -283,7 +283,7 @@ test_matrix(bool is_clean)
                  is_clean ? "closed cleanly" : "not closed", tally.cells,
                  (unsigned long long)tally.counts.right, (unsigned long long)tally.counts.told,
                  (unsigned long long)tally.counts.tail, tally.saved);
-    sim_check(tally.counts.tail == (is_clean ? 0 : 3)); /* flipped, zeroed, swapped */
+    demand(tally.counts.tail == (is_clean ? 0 : 3)); /* flipped, zeroed, swapped */
     damage_base_free(&base);
 }
 
@@ -301,9 +301,9 @@ replace(struct gy_sim_disk *disk, const char *path, const struct gy_sim_disk *so
         return false;
     }
     bytes = malloc((size_t)size);
-    sim_check(bytes != NULL);
+    demand(bytes != NULL);
     (void)gy_sim_disk_peek(source, source_path, 0, bytes, (size_t)size);
-    sim_check(gy_sim_disk_resize(disk, path, (uint64_t)size) == 0);
+    demand(gy_sim_disk_resize(disk, path, (uint64_t)size) == 0);
     (void)gy_sim_disk_poke(disk, path, 0, bytes, (size_t)size);
     free(bytes);
     return true;
@@ -338,13 +338,13 @@ static struct gy_sim_disk *
 open_and_close(const struct damage_base *base)
 {
     struct gy_sim_disk *disk = gy_sim_disk_clone(base->disk);
-    struct sim_machine machine;
+    struct machine machine;
     gyre_db *db = NULL;
 
-    sim_machine_start(&machine, disk, NULL, &base->knobs, 2);
-    sim_check(sim_open(&machine, &base->knobs, 0, &db) == GYRE_OK);
-    sim_check(gyre_close(db) == GYRE_OK);
-    sim_machine_stop(&machine);
+    machine_start(&machine, disk, &base->plan, 2, NULL);
+    demand(machine_open(&machine, &base->plan, 0, &db) == GYRE_OK);
+    demand(gyre_close(db) == GYRE_OK);
+    machine_stop(&machine);
     return disk;
 }
 
@@ -363,8 +363,8 @@ test_file(const struct damage_base *base, const struct damage_base *stranger,
     const uint64_t told = counts->told;
     bool is_done = false;
 
-    sim_set_place(1, "%s is %s, %s", file->name, origin_names[origin],
-                  base->is_clean ? "closed" : "not closed");
+    fail_set_place(1, "%s is %s, %s", file->name, origin_names[origin],
+                   base->is_clean ? "closed" : "not closed");
     if (origin == OLDER && file == base->tail_file) {
         /* A disk that lost the end of the last log, and its end record: nobody can tell. */
         done.lost_max = DAMAGE_LOST_MAX;
@@ -377,9 +377,9 @@ test_file(const struct damage_base *base, const struct damage_base *stranger,
     }
     if (is_done) {
         damage_ask_alone(base, disk, &done, counts);
-        sim_check(origin != OTHER_STORE || counts->told > told || damage_is_log(file));
-        sim_check(origin != OLDER_SESSION || strcmp(file->name, "CURRENT") != 0 ||
-                  counts->told > told);
+        demand(origin != OTHER_STORE || counts->told > told || damage_is_log(file));
+        demand(origin != OLDER_SESSION || strcmp(file->name, "CURRENT") != 0 ||
+               counts->told > told);
     }
     gy_sim_disk_free(disk);
 }
@@ -409,7 +409,6 @@ test_files(bool is_clean)
 int
 main(void)
 {
-    sim_set_program("sim_log_damage");
     for (uint32_t is_clean = 0; is_clean < 2; is_clean++) {
         test_matrix(is_clean != 0);
         test_files(is_clean != 0);

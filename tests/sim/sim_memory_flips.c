@@ -15,7 +15,7 @@
 
 #include "engine/disk/cache_frame.h"
 #include "io/base/bits.h"
-#include "tests/support/damage_kit.h"
+#include "tests/sim/damage_kit.h"
 
 #define FLIPS_OF_A_LIFE 50u /* before the store is opened again */
 
@@ -30,9 +30,9 @@ static struct gy_rng rng;
 
 struct life {
     const struct damage_base *base;
-    struct sim_knobs knobs;
+    struct plan plan;
     struct gy_sim_disk *disk;
-    struct sim_machine machine;
+    struct machine machine;
     gyre_db *db;
 };
 
@@ -40,17 +40,14 @@ static void
 begin(struct life *life, const struct damage_base *base, bool paranoid,
       const struct gy_sim_faults *faults)
 {
-    struct gy_world_sim_config config;
-
     memset(life, 0, sizeof(*life));
     life->base = base;
-    life->knobs = base->knobs;
-    life->knobs.options.paranoid = paranoid;
-    life->knobs.options.background_off = 1;
+    life->plan = base->plan;
+    life->plan.options.paranoid = paranoid;
+    life->plan.options.background_off = 1;
     life->disk = gy_sim_disk_clone(base->disk);
-    gy_world_sim_config_init(&config, gy_rng_next(&rng));
-    sim_machine_start(&life->machine, life->disk, &config, &life->knobs, 1);
-    sim_check(sim_open(&life->machine, &life->knobs, 0, &life->db) == GYRE_OK);
+    machine_start(&life->machine, life->disk, &life->plan, gy_rng_next(&rng), NULL);
+    demand(machine_open(&life->machine, &life->plan, 0, &life->db) == GYRE_OK);
     gy_world_sim_set_faults(life->machine.world, faults);
 }
 
@@ -59,14 +56,14 @@ static void
 demand_all(struct life *life)
 {
     struct model_state found;
-    gyre_status status = sim_scan(life->db, NULL, &found);
+    gyre_status status = store_scan(life->db, NULL, &found);
 
     if (status == GYRE_OK) {
-        sim_check(memcmp(&found, &life->base->states[0], sizeof(found)) == 0);
-        status = sim_compare(life->db, NULL, &life->base->states[0]);
+        demand(memcmp(&found, &life->base->states[0], sizeof(found)) == 0);
+        status = store_compare(life->db, NULL, &life->base->states[0], &rng);
     }
     if (status != GYRE_OK) {
-        sim_fail_status(life->machine.loop, status, "a read");
+        fail_status(life->machine.loop, status, "a read");
     }
 }
 
@@ -74,7 +71,7 @@ static void
 end(struct life *life)
 {
     (void)gyre_close(life->db);
-    sim_machine_stop(&life->machine);
+    machine_stop(&life->machine);
     gy_sim_disk_free(life->disk);
 }
 
@@ -84,9 +81,9 @@ reopen_and_end(struct life *life)
 {
     gy_world_sim_set_faults(life->machine.world, NULL);
     (void)gyre_close(life->db);
-    sim_machine_stop(&life->machine);
-    sim_machine_start(&life->machine, life->disk, NULL, &life->knobs, 2);
-    sim_check(sim_open(&life->machine, &life->knobs, 0, &life->db) == GYRE_OK);
+    machine_stop(&life->machine);
+    machine_start(&life->machine, life->disk, &life->plan, 2, NULL);
+    demand(machine_open(&life->machine, &life->plan, 0, &life->db) == GYRE_OK);
     demand_all(life);
     end(life);
 }
@@ -112,7 +109,7 @@ any_cached(struct gy_cache *cache)
             return frame;
         }
     }
-    sim_fail("nothing is cached");
+    fail_now("nothing is cached");
 }
 
 /* Reads heal. */
@@ -126,7 +123,7 @@ flip_cached_and_read(const struct damage_base *base, uint64_t flips, struct coun
     for (uint64_t i = 0; i < flips; i++) {
         struct gy_cache_frame *frame = any_cached(life.machine.loop->cache);
 
-        sim_check(frame->hash != 0);
+        demand(frame->hash != 0);
         flip(frame->data, frame->size);
         demand_all(&life);
         counts->flips++;
@@ -148,8 +145,8 @@ flip_cached_and_compact(const struct damage_base *base, bool paranoid, struct co
     frame = any_cached(life.machine.loop->cache);
     flip(frame->data, frame->size);
     status = gyre_compact_range(life.db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL);
-    sim_check(status == GYRE_OK || status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED);
-    sim_check(!paranoid || status == GYRE_OK);
+    demand(status == GYRE_OK || status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED);
+    demand(!paranoid || status == GYRE_OK);
     counts->flips++;
     counts->healed += paranoid ? 1 : 0;
     counts->refused += status != GYRE_OK ? 1 : 0;
@@ -195,7 +192,7 @@ flip_entry_and_flush(const struct damage_base *base, struct counts *counts)
     flip_entry(life.db->view->active);
     status = gyre_flush(life.db);
     if (status != GYRE_CORRUPT && status != GYRE_UNSUPPORTED) {
-        sim_fail("a flush of a changed memtable: %s", gyre_status_name(status));
+        fail_now("a flush of a changed memtable: %s", gyre_status_name(status));
     }
     counts->flips++;
     counts->refused++;
@@ -217,13 +214,13 @@ flip_written(const struct damage_base *base, struct counts *counts)
 
     begin(&life, base, true, &faults);
     status = gyre_compact_range(life.db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL);
-    sim_check(status == GYRE_OK || status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED);
+    demand(status == GYRE_OK || status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED);
     if (gy_world_sim_strike_count(life.machine.world, 0) > 0) {
         counts->flips++;
         counts->refused += status != GYRE_OK ? 1 : 0;
         counts->unseen += status == GYRE_OK ? 1 : 0; /* zeros between blocks */
     } else {
-        sim_check(status == GYRE_OK);
+        demand(status == GYRE_OK);
     }
     demand_all(&life);
     reopen_and_end(&life);
@@ -253,7 +250,6 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    sim_set_program("sim_memory_flips");
     gy_rng_init(&rng, 7);
     damage_base_make(&base, 5, DAMAGE_FILL_TABLES, false);
     damage_base_make(&logs, 5, DAMAGE_FILL_LOGS, true); /* killed: its log goes to a table */
@@ -277,7 +273,7 @@ main(int argc, char **argv)
     print_counts("cached, compacted", &counts[2]);
     print_counts("memtable, flushed", &counts[3]);
     print_counts("table, written, paranoid", &counts[4]);
-    sim_check(counts[2].refused > 0 && counts[3].refused > 0 && counts[4].refused > 0);
+    demand(counts[2].refused > 0 && counts[3].refused > 0 && counts[4].refused > 0);
     damage_base_free(&base);
     damage_base_free(&logs);
     return 0;

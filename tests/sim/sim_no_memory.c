@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/base/bits.h"
-#include "tests/support/sim_store.h"
+#include "tests/sim/calm_plan.h"
+#include "tools/gyre_sim/fail.h"
 
 #define KEYS 16u
 #define LARGE 40000u
@@ -18,8 +18,8 @@
 
 /* A store at work, and what it has to hold. */
 struct run {
-    struct sim_machine machine;
-    struct sim_knobs knobs;
+    struct machine machine;
+    struct plan plan;
     gyre_db *db;
     gyre_snapshot *snapshot;
     gyre_iterator *iterator;
@@ -59,7 +59,7 @@ demand_value(struct run *run, uint32_t number, struct gyre_slice found)
     const struct gyre_slice wanted = value_of(number, run->versions[number]);
 
     (void)run;
-    sim_check(found.size == wanted.size && memcmp(found.data, wanted.data, wanted.size) == 0);
+    demand(found.size == wanted.size && memcmp(found.data, wanted.data, wanted.size) == 0);
 }
 
 /* ---- Steps: each can be made again when it has said NO_MEMORY ---- */
@@ -67,7 +67,7 @@ demand_value(struct run *run, uint32_t number, struct gyre_slice found)
 static gyre_status
 step_open(struct run *run)
 {
-    return sim_open(&run->machine, &run->knobs, GYRE_OPEN_CREATE, &run->db);
+    return machine_open(&run->machine, &run->plan, GYRE_OPEN_CREATE, &run->db);
 }
 
 static gyre_status
@@ -94,13 +94,13 @@ step_batch(struct run *run)
     gyre_batch *batch = gyre_batch_make();
     gyre_status status;
 
-    sim_check(batch != NULL);
+    demand(batch != NULL);
     for (uint32_t i = 0; i < KEYS; i += 3) {
         status = gyre_batch_put(batch, key_of(i), value_of(i, version));
-        sim_check(status == GYRE_OK);
+        demand(status == GYRE_OK);
     }
     status = gyre_batch_delete(batch, key_of(3));
-    sim_check(status == GYRE_OK);
+    demand(status == GYRE_OK);
     status = gyre_write(run->db, NULL, batch);
     if (status == GYRE_OK) {
         run->version = version;
@@ -133,7 +133,7 @@ step_gets(struct run *run)
         if (status == GYRE_NO_MEMORY) {
             return status;
         }
-        sim_check(status == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
+        demand(status == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
         if (status == GYRE_OK) {
             demand_value(run, i, gyre_slice(value.data, value.size));
             gyre_value_release(&value);
@@ -157,7 +157,7 @@ step_multi_get(struct run *run)
     }
     status = gyre_multi_get(run->db, NULL, KEYS, keys, values, statuses);
     for (uint32_t i = 0; status == GYRE_OK && i < KEYS; i++) {
-        sim_check(statuses[i] == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
+        demand(statuses[i] == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
         if (statuses[i] == GYRE_OK) {
             demand_value(run, i, gyre_slice(values[i].data, values[i].size));
         }
@@ -178,14 +178,14 @@ step_scan(struct run *run)
     status = gyre_iterator_first(it);
     for (uint32_t i = 0; i < KEYS && status != GYRE_NO_MEMORY; i++) {
         if (run->versions[i] != 0) {
-            sim_check(status == GYRE_OK &&
-                      memcmp(gyre_iterator_key(it).data, key_of(i).data, key_of(i).size) == 0);
+            demand(status == GYRE_OK &&
+                   memcmp(gyre_iterator_key(it).data, key_of(i).data, key_of(i).size) == 0);
             demand_value(run, i, gyre_iterator_value(it));
             status = gyre_iterator_next(it);
         }
     }
     gyre_iterator_close(it);
-    sim_check(status == GYRE_NOT_FOUND || status == GYRE_NO_MEMORY);
+    demand(status == GYRE_NOT_FOUND || status == GYRE_NO_MEMORY);
     return status == GYRE_NOT_FOUND ? GYRE_OK : status;
 }
 
@@ -217,8 +217,8 @@ step_read_snapshot(struct run *run)
             demand_value(run, i, gyre_slice(value.data, value.size));
             gyre_value_release(&value);
         }
-        sim_check(status == GYRE_NO_MEMORY ||
-                  status == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
+        demand(status == GYRE_NO_MEMORY ||
+               status == (run->versions[i] == 0 ? GYRE_NOT_FOUND : GYRE_OK));
     }
     memcpy(run->versions, now, sizeof(now));
     return status == GYRE_NO_MEMORY ? status : GYRE_OK;
@@ -259,7 +259,7 @@ step_close(struct run *run)
 static gyre_status
 step_salvage(struct run *run)
 {
-    return gyre_salvage(run->machine.loop, SIM_PATH, "/saved", NULL, NULL, NULL, NULL, NULL);
+    return gyre_salvage(run->machine.loop, STORE_PATH, "/saved", NULL, NULL, NULL, NULL, NULL);
 }
 
 static gyre_status
@@ -317,10 +317,10 @@ run_step(struct run *run, const struct step *step)
     gyre_status status = step->make(run);
 
     for (uint32_t tries = 0; status == GYRE_NO_MEMORY; tries++) {
-        sim_check(heap->allocation_count >= heap->fail_at);
-        sim_check(!run->failed || tries > 0); /* one allocation fails, so one call */
-        sim_check(tries <= TRIES_MAX);
-        sim_check(tries > 0 || gyre_last_error(run->machine.loop)->text[0] != '\0');
+        demand(heap->allocation_count >= heap->fail_at);
+        demand(!run->failed || tries > 0); /* one allocation fails, so one call */
+        demand(tries <= TRIES_MAX);
+        demand(tries > 0 || gyre_last_error(run->machine.loop)->text[0] != '\0');
         run->failed = true;
         calls_failed++;
         if (step->make == step_close) {
@@ -333,7 +333,7 @@ run_step(struct run *run, const struct step *step)
         }
     }
     if (status != GYRE_OK) {
-        sim_fail_status(run->machine.loop, status, step->name);
+        fail_status(run->machine.loop, status, step->name);
     }
 }
 
@@ -348,30 +348,30 @@ live(uint64_t fail_at)
     uint64_t before;
     bool failed;
 
-    sim_check(run != NULL);
+    demand(run != NULL);
     gy_heap_init(&disk_heap, UINT64_MAX);
-    disk = gy_sim_disk_make(NULL, &disk_heap);
-    sim_knobs_draw(&run->knobs, 1);
-    run->knobs.has_chaos = false;
-    run->knobs.short_ppm = 0;
-    run->knobs.options.durability = GYRE_DURABLE;
-    run->knobs.options.wal_slot_size = 192 * GY_KIB;
-    run->knobs.options.compression = GYRE_COMPRESSION_ZSTD;
-    sim_machine_start(&run->machine, disk, NULL, &run->knobs, 1);
+    calm_plan_draw(&run->plan, 1);
+    run->plan.has_chaos = false;
+    run->plan.options.wal_slot_size = 192 * GY_KIB;
+    run->plan.options.compression = GYRE_COMPRESSION_ZSTD;
+    run->plan.options.bloom_bits = 10;
+    run->plan.disk.stage_bytes_max = 0; /* no limit */
+    disk = gy_sim_disk_make(&run->plan.disk, &disk_heap);
+    machine_start(&run->machine, disk, &run->plan, 1, NULL);
     heap = &run->machine.loop->io.heap;
     before = heap->allocation_count;
     heap->fail_at = before + fail_at;
     for (size_t i = 0; i < sizeof(LIFE) / sizeof(LIFE[0]); i++) {
-        sim_set_place(1, "allocation %llu, step %zu: %s", (unsigned long long)fail_at, i,
-                      LIFE[i].name);
+        fail_set_place(1, "allocation %llu, step %zu: %s", (unsigned long long)fail_at, i,
+                       LIFE[i].name);
         for (uint32_t k = 0; k < LIFE[i].times; k++) {
             run_step(run, &LIFE[i]);
         }
     }
     failed = heap->allocation_count >= heap->fail_at;
-    sim_machine_stop(&run->machine);
+    machine_stop(&run->machine);
     gy_sim_disk_free(disk);
-    sim_check(disk_heap.used == 0);
+    demand(disk_heap.used == 0);
     free(run);
     return failed;
 }
@@ -381,13 +381,12 @@ main(int argc, char **argv)
 {
     uint64_t fail_at = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 
-    sim_set_program("sim_no_memory");
     while (live(fail_at)) {
         fail_at++;
     }
     (void)printf("%llu allocations failed, one at a time; %llu calls said so, %llu of them twice\n",
                  (unsigned long long)fail_at - 1, (unsigned long long)calls_failed,
                  (unsigned long long)calls_failed_again);
-    sim_check(argc > 2 || (fail_at > 100 && calls_failed > 50));
+    demand(argc > 2 || (fail_at > 100 && calls_failed > 50));
     return 0;
 }

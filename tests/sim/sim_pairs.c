@@ -15,7 +15,9 @@
 #include <time.h>
 
 #include "io/base/bits.h"
-#include "tests/support/sim_store.h"
+#include "tools/gyre_sim/fail.h"
+#include "tools/gyre_sim/machine.h"
+#include "tools/gyre_sim/store.h"
 
 #define OPS 160u
 #define SNAPSHOTS 3u
@@ -25,9 +27,9 @@
 
 struct side {
     struct gy_heap heap;
-    struct sim_knobs knobs;
+    struct plan plan;
     struct gy_sim_disk *disk;
-    struct sim_machine machine;
+    struct machine machine;
     gyre_db *db;
     struct gy_rng rng; /* what this side does of its own accord */
     gyre_snapshot *snapshots[SNAPSHOTS];
@@ -88,24 +90,15 @@ jump(struct side *side)
 }
 
 static void
-draw_options(struct side *side)
-{
-    struct gyre_options *o = &side->knobs.options;
-
-    o->block_size = 4096u << gy_rng_below(&side->rng, 3);
-    o->table_size = (64u << gy_rng_below(&side->rng, 3)) * GY_KIB;
-}
-
-static void
 open_side(struct side *side)
 {
     gyre_status status;
 
-    sim_machine_start(&side->machine, side->disk, NULL, &side->knobs, gy_rng_next(&side->rng));
+    machine_start(&side->machine, side->disk, &side->plan, gy_rng_next(&side->rng), NULL);
     take_over_clock(side->machine.world);
-    status = sim_open(&side->machine, &side->knobs, GYRE_OPEN_CREATE, &side->db);
+    status = machine_open(&side->machine, &side->plan, GYRE_OPEN_CREATE, &side->db);
     if (status != GYRE_OK) {
-        sim_fail_status(side->machine.loop, status, "open");
+        fail_status(side->machine.loop, status, "open");
     }
 }
 
@@ -113,7 +106,7 @@ static void
 must_ok(struct side *side, gyre_status status, const char *what)
 {
     if (status != GYRE_OK) {
-        sim_fail_status(side->machine.loop, status, what);
+        fail_status(side->machine.loop, status, what);
     }
 }
 
@@ -122,19 +115,19 @@ static void
 restart(struct side *side)
 {
     const bool is_kill =
-        side->knobs.options.durability != GYRE_NOWAL && gy_rng_below(&side->rng, 2) == 0;
+        side->plan.options.durability != GYRE_NOWAL && gy_rng_below(&side->rng, 2) == 0;
     struct gy_sim_disk *left =
         is_kill ? gy_sim_disk_crash(side->disk, &side->rng, GY_SIM_CRASH_KILL) : NULL;
 
     must_ok(side, gyre_close(side->db), "close");
-    sim_machine_stop(&side->machine);
+    machine_stop(&side->machine);
     if (is_kill) {
         gy_sim_disk_free(side->disk);
         side->disk = left;
         side->kills++;
     }
-    sim_knobs_redraw(&side->knobs, gy_rng_next(&side->rng));
-    draw_options(side);
+    plan_redraw_options(&side->plan, gy_rng_next(&side->rng));
+    side->plan.options.background_off = 0; /* nobody else flushes */
     open_side(side);
     side->restarts++;
 }
@@ -156,12 +149,12 @@ do_write(struct side *side, struct gy_rng *stream, uint64_t id)
     gyre_batch *batch = gyre_batch_make();
     uint8_t *value = malloc(MODEL_VALUE_MAX);
 
-    sim_check(batch != NULL && value != NULL);
-    if (side->knobs.options.durability != GYRE_NOWAL) {
+    demand(batch != NULL && value != NULL);
+    if (side->plan.options.durability != GYRE_NOWAL) {
         options.durability = buffered ? GYRE_BUFFERED : GYRE_DURABLE;
     }
     for (uint64_t i = 0; i < count; i++) {
-        const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+        const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS_USUAL));
         const uint32_t size = (uint32_t)gy_rng_below(stream, 8) * 600;
 
         if (gy_rng_below(stream, 4) == 0) {
@@ -180,14 +173,14 @@ static uint64_t
 do_get(struct side *side, struct gy_rng *stream)
 {
     const gyre_snapshot *snapshot = side->snapshots[gy_rng_below(stream, SNAPSHOTS)];
-    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS_USUAL));
     struct gyre_value value;
     uint64_t answer = 0;
     const gyre_status status =
         gyre_get(side->db, GYRE_READ_OPTIONS(.snapshot = snapshot), key, &value);
 
     if (status == GYRE_OK) {
-        answer = model_digest(gyre_slice(value.data, value.size));
+        answer = model_digest(value.data, value.size);
         gyre_value_release(&value);
     } else if (status != GYRE_NOT_FOUND) {
         must_ok(side, status, "get");
@@ -198,7 +191,7 @@ do_get(struct side *side, struct gy_rng *stream)
 static gyre_status
 place(gyre_iterator *it, struct gy_rng *stream)
 {
-    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+    const struct gyre_slice key = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS_USUAL));
 
     switch (gy_rng_below(stream, 6)) {
     case 0:
@@ -228,8 +221,10 @@ do_scan(struct side *side, struct gy_rng *stream)
             "iterator");
     status = place(it, stream);
     for (; status == GYRE_OK; steps--) {
+        const struct gyre_slice value = gyre_iterator_value(it);
+
         answer = mix(answer, model_key_find(gyre_iterator_key(it)));
-        answer = mix(answer, model_digest(gyre_iterator_value(it)));
+        answer = mix(answer, model_digest(value.data, value.size));
         if (steps == 0) {
             break;
         }
@@ -318,7 +313,7 @@ do_timed(struct side *side, struct gy_rng *stream, uint32_t op)
     took = machine_ops->now_ns(side->machine.world) - start;
     side->op_ns_max = gy_max_u64(side->op_ns_max, took);
     if (took > OP_NS_MAX) {
-        sim_fail("an operation took %llu ms", (unsigned long long)(took / GY_NS_PER_MS));
+        fail_now("an operation took %llu ms", (unsigned long long)(took / GY_NS_PER_MS));
     }
 }
 
@@ -334,22 +329,23 @@ run_side(struct side *side, uint64_t stream_seed, uint64_t seed, bool has_jumps)
     gy_heap_init(&side->heap, UINT64_MAX);
     gy_rng_init(&side->rng, seed);
     gy_rng_init(&stream, stream_seed);
-    sim_knobs_draw(&side->knobs, gy_rng_next(&side->rng));
-    draw_options(side);
-    side->disk = gy_sim_disk_make(&side->knobs.disk, &side->heap);
+    plan_draw(&side->plan, gy_rng_next(&side->rng));
+    side->plan.options.background_off = 0;
+    side->plan.disk.pages = machine_pages();
+    side->disk = gy_sim_disk_make(&side->plan.disk, &side->heap);
     open_side(side);
     for (uint32_t i = 0; i < OPS; i++) {
-        sim_set_place(1, "%s side, operation %u", name, i);
+        fail_set_place(1, "%s side, operation %u", name, i);
         do_timed(side, &stream, i);
         meddle(side);
     }
     release_all(side);
-    must_ok(side, sim_scan(side->db, NULL, &side->content), "scan");
-    must_ok(side, sim_compare(side->db, NULL, &side->content), "compare");
+    must_ok(side, store_scan(side->db, NULL, &side->content), "scan");
+    must_ok(side, store_compare(side->db, NULL, &side->content, &side->rng), "compare");
     must_ok(side, gyre_close(side->db), "close");
-    sim_machine_stop(&side->machine);
+    machine_stop(&side->machine);
     gy_sim_disk_free(side->disk);
-    sim_check(side->heap.used == 0);
+    demand(side->heap.used == 0);
 }
 
 static void
@@ -357,11 +353,11 @@ compare_sides(const struct side *a, const struct side *b)
 {
     for (uint32_t i = 0; i < OPS; i++) {
         if (a->answers[i] != b->answers[i]) {
-            sim_fail("operation %u is answered in two ways", i);
+            fail_now("operation %u is answered in two ways", i);
         }
     }
     if (memcmp(&a->content, &b->content, sizeof(a->content)) != 0) {
-        sim_fail("the contents differ in the end");
+        fail_now("the contents differ in the end");
     }
 }
 
@@ -397,10 +393,9 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    sim_check(sides != NULL);
-    sim_set_program("sim_pairs");
+    demand(sides != NULL);
     for (uint64_t i = 0; i < pairs; i++) {
-        sim_set_place(0, "sim_pairs --pairs 1 --seed %llu", (unsigned long long)(seed + i));
+        fail_set_place(0, "sim_pairs --pairs 1 --seed %llu", (unsigned long long)(seed + i));
         run_side(&sides[0], seed + i, gy_mix64(2 * (seed + i)), false);
         run_side(&sides[1], seed + i, gy_mix64(2 * (seed + i) + 1), true);
         compare_sides(&sides[0], &sides[1]);
@@ -416,7 +411,7 @@ main(int argc, char **argv)
         (unsigned long long)pairs, OPS, (unsigned long long)restarts, (unsigned long long)kills,
         (unsigned long long)jumps, (unsigned long long)(op_ns_max / GY_NS_PER_MS),
         (double)pairs * 60 / seconds);
-    sim_check(pairs < 20 || (restarts > 0 && kills > 0 && jumps > 0));
+    demand(pairs < 20 || (restarts > 0 && kills > 0 && jumps > 0));
     free(sides);
     return 0;
 }

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "gyre/gyre.h"
-#include "io/base/bits.h"
-#include "tests/support/sim_store.h"
+#include "tests/sim/calm_plan.h"
+#include "tools/gyre_sim/fail.h"
+#include "tools/gyre_sim/store.h"
 
 #define HOT_KEYS 20u /* written before, read all the time */
 #define WRITERS 4u
@@ -35,11 +35,11 @@ static const struct {
 #define STUCK_COUNT (sizeof(stuck) / sizeof(stuck[0]))
 
 struct stall {
-    struct sim_knobs knobs;
-    struct sim_machine machine;
+    struct plan plan;
+    struct machine machine;
     gyre_db *db;
     uint32_t writers_live;
-    uint64_t digests[MODEL_KEYS]; /* what was answered last */
+    struct model_state wanted; /* what was answered last */
     uint64_t value_next;
     uint64_t lifted_ns;
     uint64_t ended_ns;
@@ -62,13 +62,13 @@ put(struct stall *stall, uint32_t key, uint32_t size, uint32_t durability)
     uint8_t *value = malloc(MODEL_VALUE_MAX);
     gyre_status status;
 
-    sim_check(value != NULL);
+    demand(value != NULL);
     model_value_fill(op.id, op.size, value);
     status = gyre_put(stall->db, &options, model_key(key), gyre_slice(value, size));
     if (status != GYRE_OK) {
-        sim_fail_status(stall->machine.loop, status, "a write");
+        fail_status(stall->machine.loop, status, "a write");
     }
-    stall->digests[key] = op.digest;
+    stall->wanted.digests[key] = op.digest;
     free(value);
 }
 
@@ -77,7 +77,7 @@ static void
 writer_main(void *arg)
 {
     struct writer *writer = arg;
-    const uint32_t own = (MODEL_KEYS - HOT_KEYS) / WRITERS;
+    const uint32_t own = (MODEL_KEYS_USUAL - HOT_KEYS) / WRITERS;
 
     for (uint32_t i = 0; i < COMMITS; i++) {
         put(writer->stall,
@@ -99,11 +99,11 @@ read_hot(struct stall *stall)
         const gyre_status status = gyre_get(stall->db, NULL, model_key(key), &value);
 
         if (status != GYRE_OK) {
-            sim_fail_status(stall->machine.loop, status, "a read of what is cached");
+            fail_status(stall->machine.loop, status, "a read of what is cached");
         }
-        sim_check(model_digest(gyre_slice(value.data, value.size)) == stall->digests[key]);
+        demand(model_digest(value.data, value.size) == stall->wanted.digests[key]);
         gyre_value_release(&value);
-        sim_check(gyre_now(stall->machine.loop) - start < READ_NS_MAX);
+        demand(gyre_now(stall->machine.loop) - start < READ_NS_MAX);
         stall->reads++;
     }
 }
@@ -127,7 +127,7 @@ observer_main(void *arg)
         if (stall->struck || struck_ns == 0 || gyre_now(loop) - struck_ns < STALL_NS) {
             continue;
         }
-        sim_check(gyre_loop_stats(loop, &stats) == GYRE_OK);
+        demand(gyre_loop_stats(loop, &stats) == GYRE_OK);
         stall->struck = true;
         stall->seen = stats.io_stalls > 0 && stats.io_oldest_ns >= STALL_NS - GY_NS_PER_S;
         stall->lifted_ns = gyre_now(loop);
@@ -141,30 +141,20 @@ observer_main(void *arg)
 static void
 demand_content(struct stall *stall)
 {
-    struct model_state wanted;
     struct model_state found;
 
-    memcpy(wanted.digests, stall->digests, sizeof(wanted.digests));
-    sim_check(sim_scan(stall->db, NULL, &found) == GYRE_OK);
-    sim_check(memcmp(&wanted, &found, sizeof(found)) == 0);
-}
-
-static void
-prepare(struct stall *stall, uint64_t seed)
-{
-    sim_knobs_draw(&stall->knobs, seed);
-    stall->knobs.options.durability = GYRE_DURABLE;
-    stall->knobs.short_ppm = 0;
+    demand(store_scan(stall->db, NULL, &found) == GYRE_OK);
+    demand(memcmp(&stall->wanted, &found, sizeof(found)) == 0);
 }
 
 static void
 open_and_warm(struct stall *stall)
 {
-    sim_check(sim_open(&stall->machine, &stall->knobs, GYRE_OPEN_CREATE, &stall->db) == GYRE_OK);
+    demand(machine_open(&stall->machine, &stall->plan, GYRE_OPEN_CREATE, &stall->db) == GYRE_OK);
     for (uint32_t key = 0; key < HOT_KEYS; key++) {
         put(stall, key, 500, GYRE_DURABLE);
     }
-    sim_check(gyre_flush(stall->db) == GYRE_OK);
+    demand(gyre_flush(stall->db) == GYRE_OK);
     /* Reads come out of the cache only if the files of tables that are made later need not be read:
      * no compaction moves the hot keys. */
     read_hot(stall);
@@ -179,12 +169,12 @@ run_stall(uint64_t seed, uint32_t which, uint64_t *struck, uint64_t *reads)
     struct gy_heap heap;
     struct gy_sim_disk *disk;
 
-    sim_check(stall != NULL);
+    demand(stall != NULL);
     gy_heap_init(&heap, UINT64_MAX);
-    prepare(stall, seed);
-    stall->knobs.options.level0_tables = 64; /* see open_and_warm */
-    disk = gy_sim_disk_make(&stall->knobs.disk, &heap);
-    sim_machine_start(&stall->machine, disk, NULL, &stall->knobs, seed);
+    calm_plan_draw(&stall->plan, seed);
+    stall->plan.options.level0_tables = 64; /* see open_and_warm */
+    disk = gy_sim_disk_make(&stall->plan.disk, &heap);
+    machine_start(&stall->machine, disk, &stall->plan, seed, NULL);
     open_and_warm(stall);
     faults.rules[0] = (struct gy_sim_rule){
         .fault = GY_SIM_FAULT_STUCK, .op_mask = stuck[which].op_mask, .nth = 1 + seed % 5};
@@ -194,25 +184,25 @@ run_stall(uint64_t seed, uint32_t which, uint64_t *struck, uint64_t *reads)
     for (uint32_t i = 0; i < WRITERS; i++) {
         writers[i] = (struct writer){.stall = stall, .number = i};
         gy_rng_init(&writers[i].rng, seed * WRITERS + i);
-        sim_check(gyre_spawn(stall->machine.loop, writer_main, &writers[i], NULL) == GYRE_OK);
+        demand(gyre_spawn(stall->machine.loop, writer_main, &writers[i], NULL) == GYRE_OK);
     }
-    sim_check(gyre_spawn(stall->machine.loop, observer_main, stall, NULL) == GYRE_OK);
-    sim_check(gyre_run(stall->machine.loop) == GYRE_OK);
-    sim_check(!stall->struck || stall->seen);
+    demand(gyre_spawn(stall->machine.loop, observer_main, stall, NULL) == GYRE_OK);
+    demand(gyre_run(stall->machine.loop) == GYRE_OK);
+    demand(!stall->struck || stall->seen);
     if (stall->struck && stall->ended_ns - stall->lifted_ns > AFTER_NS_MAX) {
-        sim_fail("the device goes on, and writers still take %llu ms",
+        fail_now("the device goes on, and writers still take %llu ms",
                  (unsigned long long)((stall->ended_ns - stall->lifted_ns) / GY_NS_PER_MS));
     }
     *struck += stall->struck ? 1 : 0;
     *reads += stall->reads;
     demand_content(stall);
-    sim_check(gyre_close(stall->db) == GYRE_OK);
-    sim_check(sim_open(&stall->machine, &stall->knobs, 0, &stall->db) == GYRE_OK);
+    demand(gyre_close(stall->db) == GYRE_OK);
+    demand(machine_open(&stall->machine, &stall->plan, 0, &stall->db) == GYRE_OK);
     demand_content(stall);
-    sim_check(gyre_close(stall->db) == GYRE_OK);
-    sim_machine_stop(&stall->machine);
+    demand(gyre_close(stall->db) == GYRE_OK);
+    machine_stop(&stall->machine);
     gy_sim_disk_free(disk);
-    sim_check(heap.used == 0);
+    demand(heap.used == 0);
     free(stall);
 }
 
@@ -227,20 +217,20 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "usage: sim_stall [--seeds N]\n");
         return 2;
     }
-    sim_set_program("sim_stall");
     for (uint32_t which = 0; which < STUCK_COUNT; which++) {
         uint64_t struck = 0;
         uint64_t reads = 0;
 
         for (uint64_t seed = 1; seed <= seeds; seed++) {
-            sim_set_place(1, "%s is stuck, seed %llu", stuck[which].what, (unsigned long long)seed);
+            fail_set_place(1, "%s is stuck, seed %llu", stuck[which].what,
+                           (unsigned long long)seed);
             run_stall(seed, which, &struck, &reads);
         }
         (void)printf("%-18s stuck for %llu s in %3llu of %llu runs: seen in each, %llu reads of "
                      "hot keys, none lost\n",
                      stuck[which].what, STALL_NS / GY_NS_PER_S, (unsigned long long)struck,
                      (unsigned long long)seeds, (unsigned long long)reads);
-        sim_check(struck > 0);
+        demand(struck > 0);
     }
     return 0;
 }

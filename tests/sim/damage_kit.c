@@ -1,16 +1,91 @@
 /* damage_kit.c - see damage_kit.h. */
-#include "tests/support/damage_kit.h"
+#include "tests/sim/damage_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/codec/frame.h"
-#include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "tests/sim/calm_plan.h"
 
-static const struct sim_effort EFFORT = {.commits = 24, .sessions = 1};
+#define WRITERS 2u
+#define OPS_OF_A_WRITER 24u
+#define VALUES_ALONE (1ull << 20) /* numbers of values: more than actors use */
 
-/* ---- The store ---- */
+static const struct effort EFFORT = {.points_max = 0};
+
+/* ---- Filling it ---- */
+
+struct filler {
+    struct run *run;
+    enum damage_fill kind;
+    void (*part)(struct filler *filler);
+    uint64_t commit_count;
+};
+
+static void
+commit_alone(struct filler *filler, uint32_t key, uint32_t size)
+{
+    const struct model_op op = model_op_put(key, VALUES_ALONE + filler->commit_count, size);
+
+    filler->commit_count++;
+    demand(write_commit(&filler->run->actors[0], &op, 1, true));
+}
+
+/* What comes before the last commits, where actors are not enough. */
+static void
+fill_logs(struct filler *filler)
+{
+    for (uint32_t i = 0; filler->run->db->wal.log_count < 3; i++) {
+        commit_alone(filler, i * 3 % MODEL_KEYS_USUAL, 700);
+    }
+}
+
+static void
+fill_last(struct filler *filler)
+{
+    for (uint32_t i = 0; i < DAMAGE_LOST_MAX; i++) { /* some frames of two pages */
+        commit_alone(filler, i * 3, filler->kind == DAMAGE_FILL_LOGS && i >= 4 ? 6000 : 700);
+    }
+}
+
+static void
+filler_main(void *arg)
+{
+    struct filler *filler = arg;
+    struct actor *actor = &filler->run->actors[0];
+
+    memset(actor, 0, sizeof(*actor));
+    actor->run = filler->run;
+    actor->co = filler->run->machine.loop->io.sched.current;
+    filler->part(filler);
+    actor->co = NULL;
+}
+
+static void
+run_filler(struct filler *filler, void (*part)(struct filler *filler))
+{
+    filler->part = part;
+    demand(gyre_spawn(filler->run->machine.loop, filler_main, filler, NULL) == GYRE_OK);
+    demand(gyre_run(filler->run->machine.loop) == GYRE_OK);
+}
+
+static void
+fill(struct damage_base *base, struct run *run, enum damage_fill kind)
+{
+    struct filler filler = {.run = run, .kind = kind};
+
+    if (kind == DAMAGE_FILL_TABLES) {
+        run_work(run, WRITERS, OPS_OF_A_WRITER);
+        demand(gyre_wait_idle(run->db) == GYRE_OK);
+    } else {
+        run_filler(&filler, fill_logs);
+    }
+    base->older = gy_sim_disk_crash(run->disk, &run->rng, GY_SIM_CRASH_ALL);
+    run_filler(&filler, fill_last);
+}
+
+/* ---- Looking at it ---- */
 
 static void
 note_file(void *arg, const char *name, bool is_regular)
@@ -19,39 +94,11 @@ note_file(void *arg, const char *name, bool is_regular)
     struct damage_file *file = &base->files[base->file_count];
 
     if (is_regular && strcmp(name, "LOCK") != 0) {
-        sim_check(base->file_count < DAMAGE_FILES_MAX);
-        (void)snprintf(file->path, sizeof(file->path), SIM_PATH "/%.48s", name);
-        file->name = file->path + strlen(SIM_PATH) + 1;
+        demand(base->file_count < DAMAGE_FILES_MAX);
+        (void)snprintf(file->path, sizeof(file->path), STORE_PATH "/%.48s", name);
+        file->name = file->path + strlen(STORE_PATH) + 1;
         file->size = (uint64_t)gy_sim_disk_file_size(base->disk, file->path);
         base->file_count++;
-    }
-}
-
-static void
-commit_alone(struct sim_run *run, uint32_t key, uint32_t size)
-{
-    const uint64_t before = run->attempted;
-    const struct model_op op = model_op_put(key, ++run->value_next, size);
-
-    sim_check(sim_run_commit(run, 0, &op, 1, SIM_DURABLE) == GYRE_OK);
-    sim_check(run->attempted > before);
-}
-
-static void
-fill(struct damage_base *base, enum damage_fill kind)
-{
-    struct sim_run *run = base->run;
-
-    if (kind == DAMAGE_FILL_TABLES) {
-        sim_run_work(run, 2, EFFORT.commits);
-        sim_check(gyre_wait_idle(run->db) == GYRE_OK);
-    }
-    for (uint32_t i = 0; kind == DAMAGE_FILL_LOGS && run->db->wal.log_count < 3; i++) {
-        commit_alone(run, i * 3 % MODEL_KEYS, 700);
-    }
-    base->older = gy_sim_disk_crash(run->disk, &run->rng, GY_SIM_CRASH_ALL);
-    for (uint32_t i = 0; i < DAMAGE_LOST_MAX; i++) { /* some frames of two pages */
-        commit_alone(run, i * 3, kind == DAMAGE_FILL_LOGS && i >= 4 ? 6000 : 700);
     }
 }
 
@@ -96,7 +143,7 @@ damage_base_frames(const struct damage_base *base, const struct damage_file *fil
     for (uint64_t at = GY_PAGE; read_frame(base, file, at, number, &frame);
          at += gy_frame_span(frame.payload_size)) {
         if (frame.kind == GY_FRAME_COMMITS) {
-            sim_check(count < frames_max);
+            demand(count < frames_max);
             frames[count++] = (struct damage_frame){at, gy_frame_span(frame.payload_size)};
         }
     }
@@ -122,49 +169,58 @@ find_tail(struct damage_base *base)
             base->tail_end = base->tail_start + frames[count - 1].span;
         }
     }
-    sim_check(base->tail_file != NULL);
+    demand(base->tail_file != NULL);
+}
+
+/* ---- Making it ---- */
+
+static void
+choose_plan(struct plan *plan, uint64_t seed, enum damage_fill kind)
+{
+    calm_plan_draw(plan, seed);
+    calm_plan_add_writes(plan);
+    plan->options.wal_total_max = 3 * plan->options.wal_slot_size;
+    if (kind == DAMAGE_FILL_LOGS) {
+        plan->options.memtable_size = GY_MIB;
+        plan->options.wal_total_max = 6 * plan->options.wal_slot_size;
+    }
 }
 
 void
 damage_base_make(struct damage_base *base, uint64_t seed, enum damage_fill kind, bool is_clean)
 {
-    const struct model_commit *last;
+    struct run *run = calloc(1, sizeof(*run));
     struct gy_sim_disk *disk;
 
+    demand(run != NULL);
     memset(base, 0, sizeof(*base));
     base->is_clean = is_clean;
     gy_heap_init(&base->heap, UINT64_MAX);
-    sim_knobs_draw(&base->knobs, seed);
-    base->knobs.options.durability = GYRE_DURABLE;
-    base->knobs.options.wal_slot_size = 128 * GY_KIB;
-    base->knobs.options.wal_total_max = 3 * 128 * GY_KIB;
-    if (kind == DAMAGE_FILL_LOGS) {
-        base->knobs.options.memtable_size = GY_MIB;
-        base->knobs.options.wal_total_max = 6 * 128 * GY_KIB;
-    }
-    base->knobs.short_ppm = 0;
-    base->run = calloc(1, sizeof(*base->run));
-    sim_check(base->run != NULL);
-    disk = gy_sim_disk_make(&base->knobs.disk, &base->heap);
-    sim_run_init(base->run, seed, 0, &EFFORT, &base->knobs, disk, NULL);
-    sim_run_start(base->run, NULL);
-    sim_run_recover(base->run);
-    fill(base, kind);
-    base->store_id = base->run->db->store_id;
+    choose_plan(&base->plan, seed, kind);
+    disk = gy_sim_disk_make(&base->plan.disk, &base->heap);
+    run_init(run, &base->plan, seed, 0, &EFFORT, disk, NULL);
+    run_start(run);
+    run_recover(run);
+    fill(base, run, kind);
+    base->store_id = run->db->store_id;
+    model_copy(&base->model, &run->model);
     if (!is_clean) {
-        base->disk = gy_sim_disk_crash(disk, &base->run->rng, GY_SIM_CRASH_ALL);
+        base->disk = gy_sim_disk_crash(disk, &run->rng, GY_SIM_CRASH_ALL);
     }
-    sim_check(sim_run_close(base->run) == GYRE_OK);
-    sim_run_stop(base->run);
+    run_close(run);
+    run_stop(run);
+    gy_committed = NULL; /* the model has all */
     if (is_clean) {
-        base->disk = gy_sim_disk_crash(disk, &base->run->rng, GY_SIM_CRASH_ALL);
+        base->disk = gy_sim_disk_crash(disk, &run->rng, GY_SIM_CRASH_ALL);
     }
+    run_fini(run);
+    free(run);
     gy_sim_disk_free(disk);
-    last = &base->run->model.commits[base->run->model.count - 1];
     for (uint32_t i = 0; i <= DAMAGE_LOST_MAX; i++) {
-        model_state_at(&base->run->model, last[-(int)i].sequence, &base->states[i]);
+        model_state_at(&base->model, base->model.versions[base->model.count - 1 - i].sequence,
+                       &base->states[i]);
     }
-    (void)gy_sim_disk_list(base->disk, SIM_PATH, note_file, base);
+    (void)gy_sim_disk_list(base->disk, STORE_PATH, note_file, base);
     find_tail(base);
 }
 
@@ -173,9 +229,8 @@ damage_base_free(struct damage_base *base)
 {
     gy_sim_disk_free(base->disk);
     gy_sim_disk_free(base->older);
-    sim_run_fini(base->run);
-    free(base->run);
-    sim_check(base->heap.used == 0);
+    model_fini(&base->model);
+    demand(base->heap.used == 0);
 }
 
 /* ---- What may be answered ---- */
@@ -195,7 +250,8 @@ names_place(const struct damage_done *done, const struct gyre_error *error)
 {
     const bool is_same = strcmp(error->file, done->file->name) == 0;
 
-    return is_same ? error->offset <= done->offset : strncmp(done->file->name, "MANIFEST", 8) == 0;
+    return is_same ? error->offset <= done->offset + done->more
+                   : strncmp(done->file->name, "MANIFEST", 8) == 0;
 }
 
 /* An answer that is an error: is it one that may be given? */
@@ -208,13 +264,13 @@ is_told(struct question *q, gyre_status status, const char *what)
         return false;
     }
     if (status != GYRE_CORRUPT && status != GYRE_UNSUPPORTED) {
-        sim_fail_status(q->loop, status, what);
+        fail_status(q->loop, status, what);
     }
     if (error->file[0] == '\0') {
-        sim_fail_status(q->loop, status, "an error that names no file");
+        fail_status(q->loop, status, "an error that names no file");
     }
     if (q->done->is_in_place && !names_place(q->done, error)) {
-        sim_fail_status(q->loop, status, "an error that names another place");
+        fail_status(q->loop, status, "an error that names another place");
     }
     q->status = q->is_told ? q->status : status;
     q->is_told = true;
@@ -232,11 +288,11 @@ ask_get(struct question *q, gyre_db *db, uint32_t key)
         return;
     }
     if (status == GYRE_OK) {
-        digest = model_digest(gyre_slice(value.data, value.size));
+        digest = model_digest(value.data, value.size);
         gyre_value_release(&value);
     }
     if (digest != q->wanted->digests[key]) {
-        sim_fail("get: key %u is wrong and nobody says so", key);
+        fail_now("get: key %u is wrong and nobody says so", key);
     }
 }
 
@@ -245,10 +301,11 @@ static void
 ask_scan(struct question *q, gyre_db *db, bool backward)
 {
     gyre_iterator *it = NULL;
+    struct gyre_slice value;
     uint32_t next = 0;
     gyre_status status = gyre_iterator_open(db, NULL, &it);
 
-    sim_check(status == GYRE_OK);
+    demand(status == GYRE_OK);
     status = backward ? gyre_iterator_last(it) : gyre_iterator_first(it);
     for (;;) {
         const uint32_t found =
@@ -262,15 +319,16 @@ ask_scan(struct question *q, gyre_db *db, bool backward)
             const uint32_t key = backward ? MODEL_KEYS - 1 - next : next;
 
             if (q->wanted->digests[key] != MODEL_NONE) {
-                sim_fail("scan: key %u is missing and nobody says so", key);
+                fail_now("scan: key %u is missing and nobody says so", key);
             }
         }
         if (status == GYRE_NOT_FOUND) {
             break;
         }
-        sim_check(next == end && found < MODEL_KEYS);
-        if (q->wanted->digests[found] != model_digest(gyre_iterator_value(it))) {
-            sim_fail("scan: key %u is wrong and nobody says so", found);
+        demand(next == end && found < MODEL_KEYS);
+        value = gyre_iterator_value(it);
+        if (q->wanted->digests[found] != model_digest(value.data, value.size)) {
+            fail_now("scan: key %u is wrong and nobody says so", found);
         }
         next++;
         status = backward ? gyre_iterator_prev(it) : gyre_iterator_next(it);
@@ -282,18 +340,18 @@ ask_scan(struct question *q, gyre_db *db, bool backward)
 static uint32_t
 lost_count(struct question *q, gyre_db *db)
 {
-    const struct model *model = &q->base->run->model;
+    const struct model *model = &q->base->model;
     struct gyre_stats stats = {.struct_size = sizeof(stats)};
     uint32_t lost = 0;
 
     while (lost < q->done->lost_max) {
-        const uint32_t key = model->commits[model->count - 1 - lost].ops[0].key;
+        const uint32_t key = model->versions[model->count - 1 - lost].key;
         uint64_t digest = MODEL_NONE;
         struct gyre_value value;
         const gyre_status status = gyre_get(db, NULL, model_key(key), &value);
 
         if (status == GYRE_OK) {
-            digest = model_digest(gyre_slice(value.data, value.size));
+            digest = model_digest(value.data, value.size);
             gyre_value_release(&value);
         } else if (status != GYRE_NOT_FOUND) {
             return lost; /* told below */
@@ -305,7 +363,7 @@ lost_count(struct question *q, gyre_db *db)
     }
     (void)gyre_stats(db, &stats);
     if (lost > 0 && q->done->is_tail_counted && stats.tail_dropped_bytes == 0) {
-        sim_fail("the last commit was dropped and tail_dropped_bytes is 0");
+        fail_now("the last commit was dropped and tail_dropped_bytes is 0");
     }
     return lost;
 }
@@ -319,23 +377,23 @@ ask_all(struct question *q, gyre_db *db)
     if (!q->done->is_brief) {
         ask_scan(q, db, true);
     }
-    for (uint32_t key = (uint32_t)(q->done->offset % step); key < MODEL_KEYS; key += step) {
+    for (uint32_t key = (uint32_t)(q->done->offset % step); key < MODEL_KEYS_USUAL; key += step) {
         ask_get(q, db, key);
     }
 }
 
 bool
-damage_ask(const struct damage_base *base, struct sim_machine *machine,
-           const struct damage_done *done, struct damage_counts *counts)
+damage_ask(const struct damage_base *base, struct machine *machine, const struct damage_done *done,
+           struct damage_counts *counts)
 {
     struct question q = {.base = base, .done = done, .loop = machine->loop, .wanted = base->states};
     bool is_open = false;
     gyre_db *db = NULL;
     gyre_status status =
-        sim_open(machine, &base->knobs, done->is_read_only ? GYRE_OPEN_READ_ONLY : 0, &db);
+        machine_open(machine, &base->plan, done->is_read_only ? GYRE_OPEN_READ_ONLY : 0, &db);
 
     if (status == GYRE_NOT_FOUND) {
-        sim_fail("a damaged store is called missing");
+        fail_now("a damaged store is called missing");
     }
     if (!is_told(&q, status, "open")) {
         is_open = true;
@@ -344,7 +402,7 @@ damage_ask(const struct damage_base *base, struct sim_machine *machine,
         ask_all(&q, db);
         status = gyre_close(db);
         if (!is_told(&q, status, "close")) {
-            sim_check(status == GYRE_OK);
+            demand(status == GYRE_OK);
         }
     }
     counts->tried++;
@@ -358,12 +416,12 @@ static bool
 ask_on_new_machine(const struct damage_base *base, struct gy_sim_disk *disk,
                    const struct damage_done *done, struct damage_counts *counts)
 {
-    struct sim_machine machine;
+    struct machine machine;
     bool is_open;
 
-    sim_machine_start(&machine, disk, NULL, &base->knobs, 1);
+    machine_start(&machine, disk, &base->plan, 1, NULL);
     is_open = damage_ask(base, &machine, done, counts);
-    sim_machine_stop(&machine);
+    machine_stop(&machine);
     return is_open;
 }
 
@@ -377,11 +435,11 @@ damage_ask_alone(const struct damage_base *base, struct gy_sim_disk *disk,
 
     if (!ask_on_new_machine(base, disk, done, counts)) {
         if (gy_sim_disk_hash(disk) != before) {
-            sim_fail("an open that was refused has changed the store");
+            fail_now("an open that was refused has changed the store");
         }
         if (!done->is_read_only) {
             (void)ask_on_new_machine(base, disk, done, &again);
-            sim_check(again.told == counts->told - told);
+            demand(again.told == counts->told - told);
         }
     }
 }

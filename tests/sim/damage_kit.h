@@ -2,7 +2,7 @@
  * of it were changed behind its back: is every answer right, or told?
  *
  *   told   CORRUPT or UNSUPPORTED, with the name of a file of the store and, where bytes were
- *          changed and no file was cut or lost, an offset at or before the first changed one
+ *          changed and no file was cut or lost, an offset at or before a changed one
  *   tail   the last commit is gone without an error. Allowed in one place only, by nature: damage
  *          in the frame of the last sync group of a log that was not closed cleanly looks like a
  *          write that a power cut tore. It has to be counted (tail_dropped_bytes). Who damages the
@@ -13,7 +13,7 @@
 #ifndef GY_TEST_DAMAGE_KIT_H
 #define GY_TEST_DAMAGE_KIT_H
 
-#include "tests/support/sim_run.h"
+#include "tools/gyre_sim/run.h"
 
 #define DAMAGE_FILES_MAX 64u
 #define DAMAGE_FRAMES_MAX 64u
@@ -32,10 +32,10 @@ struct damage_file {
 
 struct damage_base {
     struct gy_heap heap;
-    struct sim_knobs knobs;
-    struct gy_sim_disk *disk; /* as it is found after the close or the power cut */
+    struct plan plan;
+    struct gy_sim_disk *disk;  /* as it is found after the close or the power cut */
     struct gy_sim_disk *older; /* ... as it was DAMAGE_LOST_MAX commits before */
-    struct sim_run *run;
+    struct model model;        /* the last DAMAGE_LOST_MAX commits are one put each, in logs only */
     struct model_state states[DAMAGE_LOST_MAX + 1]; /* [i]: what it holds but the last i commits */
     uint64_t store_id;
     bool is_clean;
@@ -70,6 +70,7 @@ uint32_t damage_base_frames(const struct damage_base *base, const struct damage_
 struct damage_done {
     const struct damage_file *file;
     uint64_t offset;      /* first changed byte */
+    uint64_t more;        /* how many after it may be changed: a block may begin at any of them */
     bool is_in_place;     /* the file is there and as long as before */
     bool is_read_only;    /* how to open it */
     bool is_brief;        /* compare a scan and some point reads only */
@@ -86,7 +87,7 @@ struct damage_counts {
 };
 
 /* Open the store on `machine` and ask. False: it was not opened, and said so. */
-bool damage_ask(const struct damage_base *base, struct sim_machine *machine,
+bool damage_ask(const struct damage_base *base, struct machine *machine,
                 const struct damage_done *done, struct damage_counts *counts);
 /* The same on a machine of its own; on a disk that may be written to. An open that is refused has
  * changed no byte, and a second one says no less than the first. */
