@@ -11,6 +11,7 @@
 #include "engine/db/background.h"
 #include "engine/db/begin.h"
 #include "engine/db/db.h"
+#include "engine/disk/wal_append.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/checked.h"

@@ -1,7 +1,7 @@
 /* wal.c - the log's front: groups, staging of commits, answers. The writer is wal_writer.c, slots
  * and switching are wal_slot.c. Rules W1..W7 in wal.h.
  */
-#include "engine/disk/wal.h"
+#include "engine/disk/wal_append.h"
 #include "engine/disk/wal_parts.h"
 
 #include "engine/codec/coding.h"
