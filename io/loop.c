@@ -342,3 +342,39 @@ gy_loop_await(struct gy_loop *loop, struct gy_req *req)
     gy_loop_await_done(loop, req);
     return req->result;
 }
+
+/* ---- Staging memory ---- */
+
+int
+gy_loop_await_stage_create(struct gy_loop *loop, struct gy_stage *stage, const uint64_t id[2],
+                           size_t size)
+{
+    int result;
+
+    memset(stage, 0, sizeof(*stage));
+    while ((result = loop->world->ops->stage_create(loop->world, stage, id, size)) ==
+           GY_STAGE_MORE) {
+        gy_await_turn(&loop->sched);
+    }
+    return result;
+}
+
+int
+gy_loop_await_stage_open(struct gy_loop *loop, struct gy_stage *stage, const uint64_t id[2])
+{
+    int result;
+
+    memset(stage, 0, sizeof(*stage));
+    while ((result = loop->world->ops->stage_open(loop->world, stage, id)) == GY_STAGE_MORE) {
+        gy_await_turn(&loop->sched);
+    }
+    return result;
+}
+
+void
+gy_loop_await_stage_close(struct gy_loop *loop, struct gy_stage *stage, bool unlink)
+{
+    while (loop->world->ops->stage_close(loop->world, stage, unlink)) {
+        gy_await_turn(&loop->sched);
+    }
+}

@@ -87,6 +87,14 @@ GY_SUSPENDS int32_t gy_loop_await(struct gy_loop *loop, struct gy_req *req);
 /* Wait for a request submitted earlier by this coroutine, or with it as the waiter. */
 GY_SUSPENDS void gy_loop_await_done(struct gy_loop *loop, struct gy_req *req);
 
+/* Staging memory, step by step (io/world.h). 0 or a negative errno. */
+GY_SUSPENDS int gy_loop_await_stage_create(struct gy_loop *loop, struct gy_stage *stage,
+                                           const uint64_t id[2], size_t size);
+GY_SUSPENDS int gy_loop_await_stage_open(struct gy_loop *loop, struct gy_stage *stage,
+                                         const uint64_t id[2]);
+GY_SUSPENDS void gy_loop_await_stage_close(struct gy_loop *loop, struct gy_stage *stage,
+                                           bool unlink);
+
 /* A device that hangs, seen while it does: how long its oldest request has been with it (0: there
  * is none), and how many have taken GY_IO_STALL_NS or longer, those in flight included. */
 void gy_loop_stalls(struct gy_loop *loop, uint64_t *ret_oldest_ns, uint64_t *ret_count);

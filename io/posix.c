@@ -166,31 +166,76 @@ stage_path(const struct gy_posix *posix, const uint64_t id[2], char target[GY_ST
     return size > 0 && (size_t)size < GY_STAGE_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* Reserve every page now: a full tmpfs has to show here and not as SIGBUS at some later store. */
+/* Address space; stage_step does the rest. The file belongs to `stage` from here on. */
 static int
 stage_map(struct gy_stage *stage, int fd, const uint64_t id[2], size_t size)
 {
-    void *base;
-    int error;
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    do {
-        error = posix_fallocate(fd, 0, (off_t)size);
-    } while (error == EINTR);
-    if (error != 0) {
-        return -error;
-    }
-    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (base == MAP_FAILED) {
         return -errno;
     }
     (void)madvise(base, size,
                   MADV_DONTFORK); /* advice: a child that never touches it is fine too */
-    stage->base = base;
-    stage->size = size;
-    stage->id[0] = id[0];
-    stage->id[1] = id[1];
-    stage->world_private = NULL;
+    *stage = (struct gy_stage){.base = base, .size = size, .id = {id[0], id[1]}, .fd = fd};
     return 0;
+}
+
+static void
+stage_unmap(struct gy_stage *stage)
+{
+    (void)munmap(stage->base, stage->size);
+    (void)close(stage->fd);
+    stage->base = NULL;
+    stage->size = 0;
+}
+
+/* Reserve the next pages now: a full tmpfs has to show here and not as SIGBUS at some later store.
+ * Looking at a page is enough to have it in the page table, for writing too. */
+static int
+stage_step(struct gy_stage *stage)
+{
+    const size_t size = gy_min_u64(GY_STAGE_STEP, stage->size - stage->ready);
+    const volatile uint8_t *bytes = (const uint8_t *)stage->base + stage->ready;
+    int error;
+
+    do {
+        error = posix_fallocate(stage->fd, (off_t)stage->ready, (off_t)size);
+    } while (error == EINTR);
+    if (error != 0) {
+        stage_unmap(stage);
+        return -error;
+    }
+    for (size_t at = 0; at < size; at += GY_PAGE) {
+        (void)bytes[at];
+    }
+    stage->ready += size;
+    if (stage->ready < stage->size) {
+        return GY_STAGE_MORE;
+    }
+    (void)close(stage->fd); /* the mapping holds the file */
+    return 0;
+}
+
+static int
+stage_make_file(struct gy_stage *stage, const char *path, const uint64_t id[2], size_t size)
+{
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int result;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)size) != 0) {
+        result = -errno;
+    } else {
+        result = stage_map(stage, fd, id, size);
+    }
+    if (result != 0) {
+        (void)close(fd);
+        (void)unlink(path);
+    }
+    return result;
 }
 
 int
@@ -200,7 +245,6 @@ gy_posix_stage_create(struct gy_world *world, struct gy_stage *stage, const uint
     struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
     char path[GY_STAGE_PATH_MAX];
     int result = stage_path(posix, id, path);
-    int fd;
 
     if (result != 0) {
         return result;
@@ -208,35 +252,26 @@ gy_posix_stage_create(struct gy_world *world, struct gy_stage *stage, const uint
     if (size == 0 || size > GY_STAGE_SIZE_MAX || !gy_is_aligned(size, GY_PAGE)) {
         return -EINVAL;
     }
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return -errno;
+    if (stage->base == NULL) {
+        result = stage_make_file(stage, path, id, size);
+        if (result != 0) {
+            return result;
+        }
     }
-    if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)size) != 0) {
-        result = -errno;
-    } else {
-        result = stage_map(stage, fd, id, size);
-    }
-    (void)close(fd); /* the mapping holds the file */
-    if (result != 0) {
+    result = stage_step(stage);
+    if (result < 0) {
         (void)unlink(path);
     }
     return result;
 }
 
-int
-gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2])
+static int
+stage_find_file(struct gy_stage *stage, const char *path, const uint64_t id[2])
 {
-    struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
-    char path[GY_STAGE_PATH_MAX];
+    const int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
-    int result = stage_path(posix, id, path);
-    int fd;
+    int result;
 
-    if (result != 0) {
-        return result;
-    }
-    fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return errno == ENOENT || errno == ENOTDIR ? -ENOENT : -EACCES;
     }
@@ -249,23 +284,49 @@ gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64
     } else {
         result = stage_map(stage, fd, id, (size_t)st.st_size);
     }
-    (void)close(fd);
+    if (result != 0) {
+        (void)close(fd);
+    }
     return result;
 }
 
-void
+int
+gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2])
+{
+    struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
+    char path[GY_STAGE_PATH_MAX];
+    int result = stage_path(posix, id, path);
+
+    if (result == 0 && stage->base == NULL) {
+        result = stage_find_file(stage, path, id);
+    }
+    return result != 0 ? result : stage_step(stage);
+}
+
+bool
 gy_posix_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink_it)
 {
     struct gy_posix *posix = gy_container_of(world, struct gy_posix, world);
     char path[GY_STAGE_PATH_MAX];
+    uint8_t *end;
+    size_t size;
 
     if (stage->base == NULL) {
-        return;
+        return false;
     }
-    (void)munmap(stage->base, stage->size);
-    stage->base = NULL;
-    stage->size = 0;
-    if (unlink_it && stage_path(posix, stage->id, path) == 0) {
-        (void)unlink(path); /* somebody may have cleaned /dev/shm meanwhile */
+    if (unlink_it && !stage->is_unlinked && stage_path(posix, stage->id, path) == 0) {
+        /* may fail: somebody has cleaned /dev/shm; a file that keeps its name keeps its bytes */
+        stage->is_unlinked = unlink(path) == 0;
     }
+    size = stage->size % GY_STAGE_STEP != 0 ? stage->size % GY_STAGE_STEP : GY_STAGE_STEP;
+    stage->size -= size;
+    end = (uint8_t *)stage->base + stage->size;
+    if (stage->is_unlinked) { /* else the last step would free all pages of the file */
+        (void)madvise(end, size, MADV_REMOVE);
+    }
+    (void)munmap(end, size);
+    if (stage->size == 0) {
+        stage->base = NULL;
+    }
+    return stage->size > 0;
 }

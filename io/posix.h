@@ -82,7 +82,7 @@ void gy_posix_boot_id(struct gy_world *world, uint64_t ret_id[2]);
 int gy_posix_stage_create(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2],
                           size_t size);
 int gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
-void gy_posix_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink);
+bool gy_posix_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink);
 
 /* Sleep until now_ns time `deadline_ns`, or until a signal. */
 void gy_posix_sleep_until(uint64_t deadline_ns);

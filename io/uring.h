@@ -77,8 +77,7 @@ void gy_uring_arena_add(struct gy_world *world, void *base, size_t size);
 void gy_uring_arena_remove(struct gy_world *world, void *base, size_t size);
 int gy_uring_stage_create(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2],
                           size_t size);
-int gy_uring_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
-void gy_uring_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink);
+bool gy_uring_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink);
 
 static inline uint64_t
 gy_uring_user_data(const struct gy_uring *uring, const struct gy_uring_op *op)

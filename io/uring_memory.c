@@ -205,18 +205,7 @@ gy_uring_stage_create(struct gy_world *world, struct gy_stage *stage, const uint
     return result;
 }
 
-int
-gy_uring_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2])
-{
-    const int result = gy_posix_stage_open(world, stage, id);
-
-    if (result == 0) {
-        stage_register(gy_uring_of(world), stage);
-    }
-    return result;
-}
-
-void
+bool
 gy_uring_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink)
 {
     struct gy_uring *uring = gy_uring_of(world);
@@ -231,5 +220,5 @@ gy_uring_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink
             memory->stages[i].size = 0;
         }
     }
-    gy_posix_stage_close(world, stage, unlink);
+    return gy_posix_stage_close(world, stage, unlink);
 }

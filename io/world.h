@@ -131,9 +131,16 @@ gy_world_retries(enum gy_op op, int32_t *result, uint64_t *tries)
 struct gy_stage {
     void *base;
     size_t size;
-    uint64_t id[2];      /* names it: store id and a random number */
-    void *world_private;
+    uint64_t id[2];   /* names it: store id and a random number */
+    size_t ready;     /* bytes that are reserved and touched, while it is made or found */
+    int fd;           /* meanwhile */
+    bool is_unlinked; /* while it is given back */
 };
+
+/* Staging memory is made, found and given back so many bytes at a time: a page of it costs up to 4
+ * us, and a run of the thread is to stay under 100. */
+#define GY_STAGE_STEP (64u * 1024u)
+#define GY_STAGE_MORE 1
 
 /* What the world found on this machine; constant after open except the counters, and in_flight_max,
  * which is lowered once, when the first directory is opened and shows a device with few tags. */
@@ -170,12 +177,14 @@ struct gy_world_ops {
     void (*arena_add)(struct gy_world *world, void *base, size_t size);
     /* Identity of this boot: staging memory of another boot is gone. */
     void (*boot_id)(struct gy_world *world, uint64_t ret_id[2]);
-    /* Make or find staging memory; at open and recovery only, may block briefly. -ENOENT: there is
-     * none of that name; -EACCES: it is not ours. */
+    /* Make or find staging memory, at open and recovery only. The first call is made with a zeroed
+     * `stage`; GY_STAGE_MORE: again, until it is 0 or an error, which leaves nothing. -ENOENT:
+     * there is none of that name; -EACCES: it is not ours. */
     int (*stage_create)(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2],
                         size_t size);
     int (*stage_open)(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
-    void (*stage_close)(struct gy_world *world, struct gy_stage *stage, bool unlink);
+    /* True: call it again, there is more to give back. Its name goes first. */
+    bool (*stage_close)(struct gy_world *world, struct gy_stage *stage, bool unlink);
     void (*close)(struct gy_world *world); /* nothing is in flight */
     /* The range of an earlier arena_add is about to be unmapped: forget it. NULL where a world
      * keeps nothing of arena_add. Without this call a later mapping at the same address would be

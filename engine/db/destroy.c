@@ -68,14 +68,13 @@ note_stage(void *arg, const struct gy_edit *edit)
 static GY_SUSPENDS void
 await_remove_stage(struct destroy_call *call)
 {
-    struct gy_world *world = call->loop->io.world;
     struct gy_manifest_end end;
     struct gy_stage stage;
     uint64_t id[2] = {0, 0};
 
     (void)gy_manifest_await_load(&call->loop->io, &call->dir, note_stage, id, &end);
-    if ((id[0] | id[1]) != 0 && world->ops->stage_open(world, &stage, id) == 0) {
-        world->ops->stage_close(world, &stage, true);
+    if ((id[0] | id[1]) != 0 && gy_loop_await_stage_open(&call->loop->io, &stage, id) == 0) {
+        gy_loop_await_stage_close(&call->loop->io, &stage, true);
     }
 }
 

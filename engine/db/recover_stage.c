@@ -106,7 +106,7 @@ gy_recover_await_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_
         GY_SOMETIMES(staging_of_earlier_boot);
         return GYRE_OK; /* a power cut or restart: it is gone with the memory */
     }
-    result = world->ops->stage_open(world, &recovery->stage, db->stage_id);
+    result = gy_loop_await_stage_open(&db->loop->io, &recovery->stage, db->stage_id);
     if (result != 0) {
         memset(&recovery->stage, 0, sizeof(recovery->stage));
         if (!recovery->clean) {
@@ -134,13 +134,11 @@ gy_recover_await_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_
 GY_SUSPENDS void
 gy_recover_await_fini(gyre_db *db, struct gy_recovery *recovery, bool unlink_stage)
 {
-    struct gy_world *world = db->loop->io.world;
-
     for (uint32_t i = 0; i < recovery->staged_count; i++) {
         gy_heap_free(&db->loop->io.heap, recovery->staged_large[i]);
     }
     if (recovery->stage.base != NULL) {
-        world->ops->stage_close(world, &recovery->stage, unlink_stage);
+        gy_loop_await_stage_close(&db->loop->io, &recovery->stage, unlink_stage);
         recovery->stage.base = NULL;
     }
 }

@@ -407,8 +407,8 @@ gy_wal_await_end_record(struct gy_wal *wal)
 
 /* ---- Start and close of the whole ---- */
 
-static gyre_status
-make_stage(struct gy_wal *wal)
+static GY_SUSPENDS gyre_status
+await_make_stage(struct gy_wal *wal)
 {
     struct gy_world *world = loop_of(wal)->world;
     struct gy_stage_area *area = &wal->stage;
@@ -426,7 +426,7 @@ make_stage(struct gy_wal *wal)
                        "no memory for the log's buffers of %llu bytes; raise memory_limit",
                        (unsigned long long)area->size);
     }
-    if (world->ops->stage_create(world, &area->memory, id, area->size) == 0) {
+    if (gy_loop_await_stage_create(loop_of(wal), &area->memory, id, area->size) == 0) {
         wal->has_stage = true;
         area->base = area->memory.base;
     } else {
@@ -456,7 +456,7 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
     gyre_status status = GYRE_OK;
 
     if (GY_MUTANT(append_to_torn_log) && wal->log_count > 0 && staged_count == 0) {
-        status = make_stage(wal);
+        status = await_make_stage(wal);
         return status != GYRE_OK ? status : gy_wal_await_continue(wal, previous_end);
     }
     while (status == GYRE_OK && find_ready(wal) == NO_SLOT) {
@@ -467,7 +467,7 @@ gy_wal_await_start(struct gy_wal *wal, uint64_t previous_end, const struct gy_wa
                                  : await_make_slot(wal, slot, &written);
     }
     if (status == GYRE_OK) {
-        status = make_stage(wal);
+        status = await_make_stage(wal);
     }
     if (status == GYRE_OK) {
         slot = find_ready(wal);
@@ -527,9 +527,9 @@ gy_wal_await_close(struct gy_wal *wal)
     }
     if (wal->has_stage) {
         /* Not clean: what is staged stays for the next open in this boot. */
-        loop->world->ops->stage_close(
-            loop->world, &wal->stage.memory,
-            clean || (!wal->started && wal->config.manifest->poison == GYRE_OK));
+        gy_loop_await_stage_close(loop, &wal->stage.memory,
+                                  clean ||
+                                      (!wal->started && wal->config.manifest->poison == GYRE_OK));
         gy_heap_discharge(&loop->heap, wal->stage.size, GY_MEM_BUFFERS);
     } else if (wal->stage.base != NULL) {
         gy_heap_unmap(&loop->heap, wal->stage.base, wal->stage.size, GY_MEM_BUFFERS);

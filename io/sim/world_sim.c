@@ -412,12 +412,13 @@ sim_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id
     return gy_sim_stage_open(gy_sim_machine_of(world)->disk, stage, id);
 }
 
-static void
+static bool
 sim_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink)
 {
     struct gy_sim_machine *machine = gy_sim_machine_of(world);
 
     gy_sim_stage_close(machine->disk, stage, unlink && machine->stop == GY_SIM_STOP_NOT);
+    return false;
 }
 
 /* ---- Open, close, control ---- */

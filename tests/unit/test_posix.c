@@ -236,6 +236,7 @@ child_with_small_tmpfs(const char *directory)
     struct gy_stage stage = {.base = NULL};
     struct gy_heap heap;
     struct gy_world *world;
+    int result;
 
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", directory, "tmpfs", 0, "size=64k") != 0) {
@@ -245,7 +246,10 @@ child_with_small_tmpfs(const char *directory)
     if (gy_world_sync_open(&config, &heap, &world) != GYRE_OK) {
         return 1;
     }
-    if (world->ops->stage_create(world, &stage, id, 32 * GY_PAGE) != -ENOSPC) {
+    do {
+        result = world->ops->stage_create(world, &stage, id, 32 * GY_PAGE);
+    } while (result == GY_STAGE_MORE);
+    if (result != -ENOSPC || stage.base != NULL) {
         return 2;
     }
     if (world->ops->stage_open(world, &stage, id) != -ENOENT) { /* nothing is left behind */
