@@ -248,6 +248,7 @@ recover_commit(void *arg, struct gyre_slice operations, uint64_t sequence_first,
         gy_assert(status == GYRE_OK); /* the reader has counted them */
         gy_memtable_add(db->view->active, operation.key, gy_tag(sequence++, operation.kind),
                         operation.value);
+        gy_await_turn(&db->loop->io.sched);
     }
     db->sequence = sequence - 1;
     db->counters.recovered_records += count;
@@ -402,6 +403,7 @@ gy_recover_await_check_slots(gyre_db *db, const struct gy_recovery *recovery)
             status = await_check_slot(db, recovery, &reader, slot);
         }
     }
+    gy_wal_reader_fini(&reader);
     return status;
 }
 
@@ -457,7 +459,8 @@ gy_recover_await_logs(gyre_db *db, struct gy_recovery *recovery)
                                    .arg = &context};
     gyre_status status = await_read_logs(db, recovery, &reader);
 
-    if (recovery->log_count == 0) { /* given up since tables have it all, staging included */
+    gy_wal_reader_close_window(&reader); /* a large commit in staging needs memory too */
+    if (recovery->log_count == 0) {      /* given up since tables have it all, staging included */
         reader.sequence_next = db->flushed_sequence + 1;
     }
     if (status == GYRE_OK) {

@@ -55,9 +55,9 @@ note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reade
     return GYRE_OK;
 }
 
-static gyre_status
-replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
-             const struct gy_staged_group *group)
+static GY_SUSPENDS gyre_status
+await_replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
+                   const struct gy_staged_group *group)
 {
     const bool is_part = (group->flags & GY_FRAME_PART) != 0;
     uint32_t record_count = 0;
@@ -70,9 +70,9 @@ replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *re
         GY_SOMETIMES(staged_group_was_in_log);
         return GYRE_OK; /* it had reached the log */
     }
-    status = gy_wal_reader_payload(reader, "staging memory", 0, group->payload, group->flags,
-                                   group->part_offset, group->sequence_first, &record_count,
-                                   &sequence_last);
+    status = gy_wal_reader_await_payload(reader, "staging memory", 0, group->payload, group->flags,
+                                         group->part_offset, group->sequence_first, &record_count,
+                                         &sequence_last);
     if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
         status = note_staged(db, recovery, reader, group, record_count, sequence_last);
     }
@@ -125,7 +125,7 @@ gy_recover_await_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_
             gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
     }
     for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
-        status = replay_group(db, recovery, reader, &groups[i]);
+        status = await_replay_group(db, recovery, reader, &groups[i]);
     }
     gy_heap_free(&db->loop->io.heap, groups);
     return status;

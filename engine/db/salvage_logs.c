@@ -51,6 +51,7 @@ await_try_id(struct logs *logs, const struct gy_file *file, uint32_t slot, uint6
     }
     if (status == GYRE_NOT_FOUND) {
         status = gy_wal_await_find(&reader, file, &log->number, ret_is_blank);
+        gy_wal_reader_fini(&reader);
     }
     if (status == GYRE_OK) {
         logs->count++; /* the lenient walk reports the start as a damaged place */

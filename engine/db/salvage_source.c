@@ -248,6 +248,7 @@ await_is_stray_log(struct gy_salvage *s, uint32_t slot, bool *ret_is_stray)
     if (status == GYRE_OK && start.number >= s->log_min && !is_log_named(s, start.number)) {
         status = gy_wal_await_was_used(&reader, &file, start.number, ret_is_stray);
     }
+    gy_wal_reader_fini(&reader);
     (void)gy_file_await_close(io, &file);               /* it was only read */
     return status == GYRE_NO_MEMORY ? status : GYRE_OK; /* what cannot be read is met again later */
 }

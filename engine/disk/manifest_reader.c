@@ -122,9 +122,10 @@ say_where(struct load *load, const char *name, uint64_t offset)
     }
 }
 
-static gyre_status
-apply_frame(struct load *load, const char *name, uint64_t offset, const struct gy_frame *frame,
-            gyre_status (*apply)(void *, const struct gy_edit *), void *arg)
+static GY_SUSPENDS gyre_status
+await_apply_frame(struct load *load, const char *name, uint64_t offset,
+                  const struct gy_frame *frame,
+                  gyre_status (*apply)(void *, const struct gy_edit *), void *arg)
 {
     struct gy_reader reader =
         gy_reader_of(load->bytes + offset + GY_FRAME_HEADER_SIZE, frame->payload_size);
@@ -137,6 +138,7 @@ apply_frame(struct load *load, const char *name, uint64_t offset, const struct g
             say_where(load, name, offset);
             return status;
         }
+        gy_await_turn(&load->loop->sched);
     }
     if (status == GYRE_NOT_FOUND) {
         return GYRE_OK;
@@ -148,8 +150,8 @@ apply_frame(struct load *load, const char *name, uint64_t offset, const struct g
 
 /* Is there a valid frame of this manifest at or behind `offset`? Then what is missing before it was
  * acknowledged. */
-static bool
-has_frame_behind(const struct load *load, uint64_t store_id, uint64_t number, uint64_t offset)
+static GY_SUSPENDS bool
+await_has_frame_behind(const struct load *load, uint64_t store_id, uint64_t number, uint64_t offset)
 {
     for (uint64_t at = offset; at < load->size; at += GY_PAGE) {
         const struct gy_frame_place place = {
@@ -160,13 +162,15 @@ has_frame_behind(const struct load *load, uint64_t store_id, uint64_t number, ui
             GY_FRAME_OK) {
             return true;
         }
+        gy_await_turn(&load->loop->sched);
     }
     return false;
 }
 
-static gyre_status
-replay(struct load *load, const char *name, const struct gy_current *current, uint64_t durable_end,
-       gyre_status (*apply)(void *, const struct gy_edit *), void *arg, uint64_t *ret_end)
+static GY_SUSPENDS gyre_status
+await_replay(struct load *load, const char *name, const struct gy_current *current,
+             uint64_t durable_end, gyre_status (*apply)(void *, const struct gy_edit *), void *arg,
+             uint64_t *ret_end)
 {
     struct gy_sched *sched = &load->loop->sched;
     uint64_t offset = 0;
@@ -191,14 +195,14 @@ replay(struct load *load, const char *name, const struct gy_current *current, ui
         if (result == GY_FRAME_NONE) {
             break;
         }
-        status = apply_frame(load, name, offset, &frame, apply, arg);
+        status = await_apply_frame(load, name, offset, &frame, apply, arg);
         if (status != GYRE_OK) {
             return status;
         }
         offset += gy_frame_span(frame.payload_size);
     }
     if (offset < durable_end ||
-        has_frame_behind(load, current->store_id, current->manifest_number, offset)) {
+        await_has_frame_behind(load, current->store_id, current->manifest_number, offset)) {
         GY_SOMETIMES(manifest_damage_told);
         return gy_fail_at(sched, GYRE_CORRUPT, name, offset, 0,
                           "a damaged frame before the end of the manifest; run 'gyre salvage'");
@@ -225,7 +229,7 @@ gy_manifest_await_load(struct gy_loop *loop, const struct gy_file *dir,
     gy_name_manifest(name, current.manifest_number);
     status = await_read_whole(&load, dir, name);
     if (status == GYRE_OK) {
-        status = replay(&load, name, &current, durable_end, apply, arg, &end);
+        status = await_replay(&load, name, &current, durable_end, apply, arg, &end);
     }
     if (status == GYRE_OK) {
         *ret_end = (struct gy_manifest_end){

@@ -7,12 +7,32 @@
 
 #include "io/base/ban.h"
 
-static gyre_status
-deliver(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
-        struct gyre_slice operations, uint64_t sequence_first, uint64_t *ret_sequence_next)
+/* As gy_operations_count, for a commit of which there may be a million operations. */
+static GY_SUSPENDS gyre_status
+await_count(struct gy_loop *loop, struct gyre_slice operations, uint32_t *ret_count)
+{
+    struct gy_operation operation;
+    size_t position = 0;
+
+    *ret_count = 0;
+    while (position < operations.size) {
+        const gyre_status status = gy_operation_decode(operations, &position, &operation);
+
+        if (status != GYRE_OK || *ret_count == UINT32_MAX) {
+            return status != GYRE_OK ? status : GYRE_CORRUPT;
+        }
+        (*ret_count)++;
+        gy_await_turn(&loop->sched);
+    }
+    return GYRE_OK;
+}
+
+static GY_SUSPENDS gyre_status
+await_deliver(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+              struct gyre_slice operations, uint64_t sequence_first, uint64_t *ret_sequence_next)
 {
     uint32_t count = 0;
-    gyre_status status = gy_operations_count(operations, &count);
+    gyre_status status = await_count(reader->loop, operations, &count);
 
     if (status == GYRE_OK && (count == 0 || count > GY_SEQUENCE_MAX - sequence_first + 1)) {
         status = GYRE_CORRUPT;
@@ -70,9 +90,9 @@ add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
 }
 
 /* Commits of [payload], each varint size + operations. */
-static gyre_status
-deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
-            struct gyre_slice payload, uint64_t *sequence, uint32_t *ret_record_count)
+static GY_SUSPENDS gyre_status
+await_deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+                  struct gyre_slice payload, uint64_t *sequence, uint32_t *ret_record_count)
 {
     struct gy_reader bytes = gy_reader_of(payload.data, payload.size);
 
@@ -83,7 +103,7 @@ deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset
         if (bytes.failed) {
             break;
         }
-        status = deliver(reader, file_name, offset, operations, *sequence, sequence);
+        status = await_deliver(reader, file_name, offset, operations, *sequence, sequence);
         if (status != GYRE_OK) {
             return status;
         }
@@ -96,11 +116,11 @@ deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t offset
     return GYRE_OK;
 }
 
-gyre_status
-gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
-                      struct gyre_slice payload, uint8_t flags, uint64_t part_offset,
-                      uint64_t sequence_first, uint32_t *ret_record_count,
-                      uint64_t *ret_sequence_last)
+GY_SUSPENDS gyre_status
+gy_wal_reader_await_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+                            struct gyre_slice payload, uint8_t flags, uint64_t part_offset,
+                            uint64_t sequence_first, uint32_t *ret_record_count,
+                            uint64_t *ret_sequence_last)
 {
     uint64_t sequence = sequence_first;
     gyre_status status = GYRE_OK;
@@ -119,7 +139,8 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
             GY_SOMETIMES(parts_joined);
             const struct gyre_slice whole = gyre_slice(reader->part, reader->part_size);
 
-            status = deliver_all(reader, file_name, offset, whole, &sequence, ret_record_count);
+            status =
+                await_deliver_all(reader, file_name, offset, whole, &sequence, ret_record_count);
             if (status == GYRE_OK && *ret_record_count != 1) {
                 status = gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file_name, offset, 0,
                                     "parts that are not one commit");
@@ -130,18 +151,11 @@ gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name, uint6
             GY_SOMETIMES(parts_before_other_commit);
         }
         reader->part_size = 0; /* parts without an end: their writer failed or died */
-        status = deliver_all(reader, file_name, offset, payload, &sequence, ret_record_count);
+        status = await_deliver_all(reader, file_name, offset, payload, &sequence, ret_record_count);
     }
     if (status == GYRE_OK) {
         reader->sequence_next = sequence;
         *ret_sequence_last = sequence - 1;
     }
     return status;
-}
-
-void
-gy_wal_reader_fini(struct gy_wal_reader *reader)
-{
-    gy_heap_free(&reader->loop->heap, reader->part);
-    reader->part = NULL;
 }

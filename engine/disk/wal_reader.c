@@ -13,6 +13,7 @@
 /* A window of the file; grows to a whole frame when one is longer. */
 #define WINDOW_SIZE (2u * GY_FRAME_SIZE_MAX)
 #define READ_CHUNK (256u * 1024u)
+#define WINDOW_MAPPED (WINDOW_SIZE + READ_CHUNK)
 
 struct window {
     uint8_t *bytes;
@@ -20,6 +21,34 @@ struct window {
     uint64_t size;  /* valid bytes */
     uint64_t file_size;
 };
+
+/* One for all logs: to give two megabytes back takes 0.1 ms. */
+static bool
+open_window(struct gy_wal_reader *reader, struct window *window)
+{
+    if (reader->window == NULL) {
+        reader->window = gy_heap_map(&reader->loop->heap, WINDOW_MAPPED, GY_MEM_BUFFERS);
+    }
+    window->bytes = reader->window;
+    return window->bytes != NULL;
+}
+
+void
+gy_wal_reader_close_window(struct gy_wal_reader *reader)
+{
+    if (reader->window != NULL) {
+        gy_heap_unmap(&reader->loop->heap, reader->window, WINDOW_MAPPED, GY_MEM_BUFFERS);
+        reader->window = NULL;
+    }
+}
+
+void
+gy_wal_reader_fini(struct gy_wal_reader *reader)
+{
+    gy_wal_reader_close_window(reader);
+    gy_heap_free(&reader->loop->heap, reader->part);
+    reader->part = NULL;
+}
 
 /* At least `want` bytes (or what the file has) at `offset`. */
 static GY_SUSPENDS gyre_status
@@ -178,6 +207,7 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
         struct gy_frame frame;
         const uint8_t *bytes;
 
+        gy_await_turn(&reader->loop->sched);
         if (await_frame(reader, file, window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
             continue;
         }
@@ -193,9 +223,10 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
     return status; /* parts of a commit stay: the rest may be in staging */
 }
 
-static gyre_status
-take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struct gy_frame *frame,
-           const uint8_t *bytes, uint64_t offset, struct gy_log_result *result)
+static GY_SUSPENDS gyre_status
+await_take_frame(struct gy_wal_reader *reader, const struct gy_file *file,
+                 const struct gy_frame *frame, const uint8_t *bytes, uint64_t offset,
+                 struct gy_log_result *result)
 {
     const struct gyre_slice payload = gyre_slice(bytes + GY_FRAME_HEADER_SIZE, frame->payload_size);
     struct gy_sched *sched = &reader->loop->sched;
@@ -226,9 +257,9 @@ take_frame(struct gy_wal_reader *reader, const struct gy_file *file, const struc
                           "a frame that does not belong into a log");
     }
     result->durable = gy_max_u64(result->durable, frame->durable_offset);
-    status =
-        gy_wal_reader_payload(reader, file->name, offset, payload, frame->flags, frame->previous,
-                              frame->sequence_first, &record_count, &sequence_last);
+    status = gy_wal_reader_await_payload(reader, file->name, offset, payload, frame->flags,
+                                         frame->previous, frame->sequence_first, &record_count,
+                                         &sequence_last);
     if (status == GYRE_OK &&
         (record_count != frame->record_count || sequence_last != frame->sequence_last)) {
         status = gy_fail_at(sched, GYRE_CORRUPT, file->name, offset, 0,
@@ -267,7 +298,7 @@ await_walk(struct gy_wal_reader *reader, const struct gy_file *file, struct wind
         if (found == GY_FRAME_NONE) {
             break;
         }
-        status = take_frame(reader, file, &frame, bytes, offset, result);
+        status = await_take_frame(reader, file, &frame, bytes, offset, result);
         if (status != GYRE_OK) {
             return status;
         }
@@ -294,8 +325,7 @@ gy_wal_await_was_used(struct gy_wal_reader *reader, const struct gy_file *file, 
     if (status != GYRE_OK) {
         return status;
     }
-    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
-    if (window.bytes == NULL) {
+    if (!open_window(reader, &window)) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
     for (uint64_t at = GY_PAGE; !*ret_was_used; at += gy_frame_span(frame.payload_size)) {
@@ -304,8 +334,8 @@ gy_wal_await_was_used(struct gy_wal_reader *reader, const struct gy_file *file, 
             break;
         }
         *ret_was_used = frame.durable_offset > 0;
+        gy_await_turn(&loop->sched);
     }
-    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
     return status;
 }
 
@@ -348,7 +378,7 @@ await_walk_lenient(struct gy_wal_reader *reader, const struct gy_file *file, str
                 note_damage(reader, file, gap);
                 gap = UINT64_MAX;
             }
-            status = take_frame(reader, file, &frame, bytes, offset, result);
+            status = await_take_frame(reader, file, &frame, bytes, offset, result);
             if (status == GYRE_CORRUPT || status == GYRE_UNSUPPORTED) {
                 note_damage(reader, file, offset);
             } else if (status != GYRE_OK) {
@@ -394,8 +424,7 @@ gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint
     if (status != GYRE_OK) {
         return status;
     }
-    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
-    if (window.bytes == NULL) {
+    if (!open_window(reader, &window)) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
     for (uint64_t at = 0; status == GYRE_OK && at < window.file_size; at += GY_PAGE) {
@@ -409,7 +438,6 @@ gy_wal_await_find(struct gy_wal_reader *reader, const struct gy_file *file, uint
                                 window.file_size - at <= GY_PAGE); /* the slot's mark */
         gy_await_turn(&loop->sched);
     }
-    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
     *ret_is_blank = is_blank;
     *ret_number = number;
     return status != GYRE_OK ? status : number == 0 ? GYRE_NOT_FOUND : GYRE_OK;
@@ -427,8 +455,7 @@ gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint
     if (status != GYRE_OK) {
         return status;
     }
-    window.bytes = gy_heap_map(&loop->heap, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
-    if (window.bytes == NULL) {
+    if (!open_window(reader, &window)) {
         return gy_fail(&loop->sched, GYRE_NO_MEMORY, "no memory to read a log; raise memory_limit");
     }
     if (reader->lenient) {
@@ -449,7 +476,6 @@ gy_wal_await_read(struct gy_wal_reader *reader, const struct gy_file *file, uint
         }
     }
 out:
-    gy_heap_unmap(&loop->heap, window.bytes, WINDOW_SIZE + READ_CHUNK, GY_MEM_BUFFERS);
     if (status == GYRE_OK) {
         *ret_result = result;
     }

@@ -12,6 +12,7 @@
  *   X5  A commit in parts is delivered when its LAST part is there, in the same log or in staging
  *       (a part may be in both: its offset in the commit tells). Parts
  *       without it are dropped when another commit follows.
+ *   X6  Between two operations others may run (gy_await_turn): a frame holds thousands.
  */
 #ifndef GY_WAL_READER_H
 #define GY_WAL_READER_H
@@ -24,7 +25,7 @@ struct gy_wal_reader {
     struct gy_loop *loop;
     const struct gy_file *dir;
     uint64_t store_id;
-    /* Gets each commit in order: its operations, the sequence of the first. */
+    /* Gets each commit in order: its operations, the sequence of the first. May suspend. */
     gyre_status (*commit)(void *arg, struct gyre_slice operations, uint64_t sequence_first,
                           uint32_t count);
     void *arg;
@@ -33,6 +34,7 @@ struct gy_wal_reader {
     /* lenient: gets each damaged place; may be NULL */
     void (*damage)(void *arg, const struct gyre_error *error);
     uint64_t sequence_next;      /* expected; set by each start frame */
+    uint8_t *window;             /* bytes of the log being read */
     uint8_t *part;               /* a commit being put together */
     /* kept after LAST until the next frame: recovery writes it to the new log */
     size_t part_size;
@@ -87,11 +89,12 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_find(struct gy_wal_reader *r
                                                          uint64_t *ret_number, bool *ret_is_blank);
 
 /* Deliver commits of one payload (of a frame, or left in staging): X4, X5. */
-gyre_status gy_wal_reader_payload(struct gy_wal_reader *reader, const char *file_name,
-                                  uint64_t offset, struct gyre_slice payload, uint8_t flags,
-                                  uint64_t part_offset, uint64_t sequence_first,
-                                  uint32_t *ret_record_count,
-                                  uint64_t *ret_sequence_last);
+GY_SUSPENDS GYRE_NODISCARD gyre_status
+gy_wal_reader_await_payload(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
+                            struct gyre_slice payload, uint8_t flags, uint64_t part_offset,
+                            uint64_t sequence_first, uint32_t *ret_record_count,
+                            uint64_t *ret_sequence_last);
+void gy_wal_reader_close_window(struct gy_wal_reader *reader); /* after the last log */
 void gy_wal_reader_fini(struct gy_wal_reader *reader);
 
 #endif
