@@ -28,10 +28,10 @@ payload_operations(struct gyre_slice payload)
     return total;
 }
 
-/* Remember what has to be written to the new log; a large commit is copied, its parts may lie in an
- * old log. */
-static gyre_status
-note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reader *reader,
+/* Remember what has to be written to the new log; a large commit, whose parts may lie in an old
+ * log, is taken over from the reader, which has put it together. */
+static void
+note_staged(struct gy_recovery *recovery, struct gy_wal_reader *reader,
             const struct gy_staged_group *group, uint32_t record_count, uint64_t sequence_last)
 {
     struct gy_wal_staged *staged = &recovery->staged[recovery->staged_count];
@@ -41,22 +41,18 @@ note_staged(gyre_db *db, struct gy_recovery *recovery, const struct gy_wal_reade
                                      .sequence_first = group->sequence_first,
                                      .sequence_last = sequence_last};
     if ((group->flags & GY_FRAME_PART) != 0) {
-        uint8_t *copy = gy_heap_alloc(&db->loop->io.heap, reader->part_size, GY_MEM_CALL);
-
-        if (copy == NULL) {
-            return gy_loop_fail(db->loop, GYRE_NO_MEMORY, "no memory to recover a large commit");
-        }
-        memcpy(copy, reader->part, reader->part_size);
-        recovery->staged_large[recovery->staged_count] = copy;
-        staged->payload = gyre_slice(copy, reader->part_size);
+        recovery->staged_large[recovery->staged_count] = reader->part;
+        staged->payload = gyre_slice(reader->part, reader->part_size);
         staged->large = true;
+        reader->part = NULL;
+        reader->part_size = 0;
+        reader->part_capacity = 0;
     }
     recovery->staged_count++;
-    return GYRE_OK;
 }
 
 static GY_SUSPENDS gyre_status
-await_replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_reader *reader,
+await_replay_group(struct gy_recovery *recovery, struct gy_wal_reader *reader,
                    const struct gy_staged_group *group)
 {
     const bool is_part = (group->flags & GY_FRAME_PART) != 0;
@@ -74,7 +70,7 @@ await_replay_group(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_read
                                          group->part_offset, group->sequence_first, &record_count,
                                          &sequence_last);
     if (status == GYRE_OK && (!is_part || (group->flags & GY_FRAME_LAST) != 0)) {
-        status = note_staged(db, recovery, reader, group, record_count, sequence_last);
+        note_staged(recovery, reader, group, record_count, sequence_last);
     }
     return status;
 }
@@ -125,7 +121,7 @@ gy_recover_await_stage(gyre_db *db, struct gy_recovery *recovery, struct gy_wal_
             gy_loop_fail(db->loop, status, "the staging memory of the last process is damaged");
     }
     for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
-        status = await_replay_group(db, recovery, reader, &groups[i]);
+        status = await_replay_group(recovery, reader, &groups[i]);
     }
     gy_heap_free(&db->loop->io.heap, groups);
     return status;

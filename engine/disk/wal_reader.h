@@ -35,8 +35,9 @@ struct gy_wal_reader {
     void (*damage)(void *arg, const struct gyre_error *error);
     uint64_t sequence_next;      /* expected; set by each start frame */
     uint8_t *window;             /* bytes of the log being read */
-    uint8_t *part;               /* a commit being put together */
-    /* kept after LAST until the next frame: recovery writes it to the new log */
+    /* A commit being put together; kept after LAST until the next frame: recovery may take it over,
+     * to write it to the new log. */
+    uint8_t *part;
     size_t part_size;
     size_t part_capacity;
     uint64_t part_sequence;
