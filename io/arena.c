@@ -20,6 +20,8 @@ gy_arena_init(struct gy_arena *arena, struct gy_loop *loop, uint32_t chunk_count
     arena->loop = loop;
     arena->chunk_count = chunk_count;
     arena->buffer_count_max = buffer_count_max;
+    arena->buffer_count_kept =
+        (uint32_t)gy_min_u64(loop->heap.limit / 8 / GY_BUFFER_SIZE, buffer_count_max);
     gy_waitq_init(&arena->buffer_waiters);
     arena->free_chunks =
         gy_heap_alloc(&loop->heap, chunk_count * sizeof(arena->free_chunks[0]), GY_MEM_LOOP);
@@ -42,6 +44,7 @@ gy_arena_fini(struct gy_arena *arena)
         return; /* zeroed */
     }
     gy_assert(arena->free_buffer_count == arena->buffer_count); /* A3: all are back */
+    gy_assert(arena->lent_count == 0);
     gy_assert(gy_waitq_is_empty(&arena->buffer_waiters) && !arena->is_warming);
     world = arena->loop->world;
     if (arena->base != NULL) {
@@ -210,6 +213,59 @@ gy_arena_await_buffer(struct gy_arena *arena)
     return buffer;
 }
 
+static bool
+has_memory_to_lend(const struct gy_arena *arena)
+{
+    const struct gy_heap *heap = &arena->loop->heap;
+
+    return arena->buffer_count < arena->buffer_count_kept ||
+           gy_sub_sat(heap->limit - heap->limit / 4, heap->used) >= GY_ARENA_CHUNK;
+}
+
+uint8_t *
+gy_arena_buffer_lend(struct gy_arena *arena)
+{
+    while (arena->free_buffer_count == 0 ||
+           arena->buffer_count <= arena->lent_count + GY_ARENA_BUFFERS_OWED) {
+        if (!has_memory_to_lend(arena) || !buffers_make(arena)) {
+            return NULL;
+        }
+    }
+    arena->lent_count++;
+    return gy_arena_buffer_try(arena);
+}
+
+static uint8_t *
+chunk_of(const struct gy_arena *arena, const uint8_t *buffer)
+{
+    return arena->base + gy_align_down((uint64_t)(buffer - arena->base), GY_ARENA_CHUNK);
+}
+
+/* A4: the chunk of `buffer` goes back if all of it is free. One that was cut into fewer buffers
+ * than fit stays. */
+static void
+give_back(struct gy_arena *arena, const uint8_t *buffer)
+{
+    uint8_t *chunk = chunk_of(arena, buffer);
+    uint32_t count = 0;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < arena->free_buffer_count; i++) {
+        count += chunk_of(arena, arena->free_buffers[i]) == chunk;
+    }
+    if (count < BUFFERS_PER_CHUNK) {
+        return;
+    }
+    for (uint32_t i = 0; i < arena->free_buffer_count; i++) {
+        if (chunk_of(arena, arena->free_buffers[i]) != chunk) {
+            arena->free_buffers[kept++] = arena->free_buffers[i];
+        }
+    }
+    arena->free_buffer_count = kept;
+    arena->buffer_count -= BUFFERS_PER_CHUNK;
+    gy_arena_chunk_put(arena, chunk, GY_MEM_BUFFERS);
+}
+
 void
 gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer)
 {
@@ -220,5 +276,19 @@ gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer)
     gy_assert(buffer >= arena->base && (size_t)(buffer - arena->base) % GY_BUFFER_SIZE == 0);
     arena->free_buffers[arena->free_buffer_count] = buffer;
     arena->free_buffer_count++;
+    if (gy_waitq_is_empty(&arena->buffer_waiters) &&
+        arena->buffer_count >= arena->buffer_count_kept + BUFFERS_PER_CHUNK) {
+        give_back(arena, buffer);
+    }
     gy_waitq_wake_one(&arena->buffer_waiters);
+}
+
+void
+gy_arena_buffer_return(struct gy_arena *arena, uint8_t *buffer)
+{
+    if (buffer != NULL) {
+        gy_assert(arena->lent_count > 0);
+        arena->lent_count--;
+        gy_arena_buffer_put(arena, buffer);
+    }
 }

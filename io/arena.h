@@ -7,8 +7,11 @@
  *       ahead by a coroutine of the background, a few pages a slice; a request whose buffer
  *       lies in a registered chunk uses it without the caller knowing. A chunk that is put back
  *       keeps its pages (they may be registered) for the next taker.
- *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back:
- *       jobs hold a fixed number, so that waiting for one cannot deadlock.
+ *   A3  Buffers (GY_BUFFER_SIZE) never cross a chunk. A buffer that is taken is always given back.
+ *       Whoever waits for one waits only for others who had to have theirs: those that are lent, to
+ *       readers that could do without, leave GY_ARENA_BUFFERS_OWED.
+ *   A4  Up to an eighth of the memory limit stays with the pool. What it has beyond that was made
+ *       while a quarter of the memory was left, and goes back as soon as a chunk of it is whole.
  */
 #ifndef GY_ARENA_H
 #define GY_ARENA_H
@@ -17,6 +20,7 @@
 
 #define GY_BUFFER_SIZE (256u * 1024u)
 #define GY_ARENA_AHEAD 2u
+#define GY_ARENA_BUFFERS_OWED 4u /* a flush and a compaction write with two each */
 
 struct gy_arena {
     struct gy_loop *loop;
@@ -32,6 +36,8 @@ struct gy_arena {
     uint32_t free_buffer_count;
     uint32_t buffer_count;     /* made so far */
     uint32_t buffer_count_max;
+    uint32_t buffer_count_kept; /* A4 */
+    uint32_t lent_count;
     struct gy_waitq buffer_waiters;
 };
 
@@ -52,5 +58,9 @@ void gy_arena_chunk_put(struct gy_arena *arena, void *chunk, enum gy_mem_tag tag
 GY_SUSPENDS uint8_t *gy_arena_await_buffer(struct gy_arena *arena);
 uint8_t *gy_arena_buffer_try(struct gy_arena *arena); /* NULL instead of waiting */
 void gy_arena_buffer_put(struct gy_arena *arena, uint8_t *buffer); /* NULL is fine */
+
+/* For those who can do without: NULL is usual where memory is short. */
+uint8_t *gy_arena_buffer_lend(struct gy_arena *arena);
+void gy_arena_buffer_return(struct gy_arena *arena, uint8_t *buffer); /* NULL is fine */
 
 #endif

@@ -21,7 +21,7 @@
 void
 gy_table_span_free(struct gy_table_set *set, struct gy_table_span *span)
 {
-    gy_arena_buffer_put(set->arena, span->buffer);
+    gy_arena_buffer_return(set->arena, span->buffer);
     gy_heap_free(&set->loop->heap, span);
 }
 
@@ -34,7 +34,7 @@ make_span(struct gy_table_set *set)
         return NULL;
     }
     gy_list_init(&span->link);
-    span->buffer = gy_arena_buffer_try(set->arena);
+    span->buffer = gy_arena_buffer_lend(set->arena);
     if (span->buffer == NULL) {
         gy_heap_free(&set->loop->heap, span);
         return NULL;

@@ -266,6 +266,70 @@ arena_init_survives_failed_allocations(void **state)
     rig_free(rig);
 }
 
+/* Goal:   A3: lent buffers leave enough for those who cannot do without.
+ * Method: lend until there is none; then four others get theirs without waiting. */
+static void
+arena_lends_only_what_nobody_is_owed(void **state)
+{
+    struct rig *rig = rig_make(UINT64_MAX, 4, 16);
+    uint8_t *lent[16];
+    uint8_t *own[GY_ARENA_BUFFERS_OWED];
+    uint32_t count = 0;
+
+    (void)state;
+    while ((lent[count] = gy_arena_buffer_lend(&rig->arena)) != NULL) {
+        count++;
+    }
+    assert_int_equal(count, 16 - GY_ARENA_BUFFERS_OWED);
+    for (uint32_t i = 0; i < GY_ARENA_BUFFERS_OWED; i++) {
+        own[i] = gy_arena_buffer_try(&rig->arena);
+        assert_non_null(own[i]);
+    }
+    assert_null(gy_arena_buffer_try(&rig->arena));
+    gy_arena_buffer_return(&rig->arena, lent[--count]);
+    lent[count] = gy_arena_buffer_lend(&rig->arena);
+    assert_non_null(lent[count]);
+    for (uint32_t i = 0; i < GY_ARENA_BUFFERS_OWED; i++) {
+        gy_arena_buffer_put(&rig->arena, own[i]);
+    }
+    for (uint32_t i = 0; i <= count; i++) {
+        gy_arena_buffer_return(&rig->arena, lent[i]);
+    }
+    gy_arena_buffer_return(&rig->arena, NULL);
+    rig_free(rig);
+}
+
+/* Goal:   A4: memory is lent while a quarter of it is left, and comes back with the last buffer.
+ * Method: 16 MiB, of which 5 are taken: 2 MiB stay, 4 more may be made, no more. */
+static void
+arena_gives_back_what_it_made_to_lend(void **state)
+{
+    struct rig *rig = rig_make(16 * GY_MIB, 8, 40);
+    struct gy_heap *heap = &rig->loop.heap;
+    uint8_t *lent[40];
+    uint32_t count = 0;
+
+    (void)state;
+    assert_true(gy_heap_charge(heap, 5 * GY_MIB, GY_MEM_MEMTABLE));
+    while ((lent[count] = gy_arena_buffer_lend(&rig->arena)) != NULL) {
+        count++;
+    }
+    assert_int_equal(count, 24 - GY_ARENA_BUFFERS_OWED);
+    assert_int_equal(heap->used_by_tag[GY_MEM_BUFFERS], 3 * (uint64_t)GY_ARENA_CHUNK);
+    for (uint32_t i = 0; i < count; i++) {
+        gy_arena_buffer_return(&rig->arena, lent[i]);
+    }
+    assert_int_equal(heap->used_by_tag[GY_MEM_BUFFERS], GY_ARENA_CHUNK);
+    assert_int_equal(rig->arena.free_buffer_count, 8);
+    for (uint32_t i = 0; i < 8; i++) { /* those that stay are still distinct */
+        for (uint32_t j = 0; j < i; j++) {
+            assert_ptr_not_equal(rig->arena.free_buffers[i], rig->arena.free_buffers[j]);
+        }
+    }
+    gy_heap_discharge(heap, 5 * GY_MIB, GY_MEM_MEMTABLE);
+    rig_free(rig);
+}
+
 int
 main(void)
 {
@@ -276,6 +340,8 @@ main(void)
         cmocka_unit_test(arena_buffers_are_distinct_and_bounded),
         cmocka_unit_test(arena_await_buffer_waits_for_one_to_come_back),
         cmocka_unit_test(arena_await_buffer_gives_up_without_memory),
+        cmocka_unit_test(arena_lends_only_what_nobody_is_owed),
+        cmocka_unit_test(arena_gives_back_what_it_made_to_lend),
         cmocka_unit_test(arena_init_survives_failed_allocations),
     };
 
