@@ -14,7 +14,7 @@ fi
 mkdir disk
 mount -t tmpfs -o size=40m none disk
 leave() { umount -l "$work/disk" || true; }
-options=(--memory "${GYRE_TEST_MEMORY:-16M}" --options compression=none)
+options=(--memory 16M --options compression=none)
 seq 1 60000 | awk '{printf "key%06d\tvalue %d%900s\n", $1, $1, ""}' >rows # 55 MB
 
 exits 4 "$gyre" load disk/s rows --format tsv --progress 1000 "${options[@]}"
