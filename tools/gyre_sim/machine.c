@@ -7,7 +7,7 @@
 #include "io/base/bits.h"
 #include "tools/gyre_sim/fail.h"
 
-#define MEMORY_LIMIT (24 * GY_MIB) /* two stores at a time, when a checkpoint is looked at */
+#define MEMORY_LIMIT (16 * GY_MIB)
 #define CACHE_SIZE (2 * GY_MIB)
 #define FILES_MAX 1024u /* tables of level 0 stay open while they are scanned */
 

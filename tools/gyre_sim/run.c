@@ -54,7 +54,7 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
-    /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 24 MiB can
+    /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 16 MiB can
      * take. */
     if (status == GYRE_NO_MEMORY &&
         (run->plan.long_keys > 1 || run->plan.options.background_off != 0)) {
