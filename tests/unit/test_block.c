@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "engine/codec/block.h"
+#include "engine/codec/checksum.h"
+#include "engine/codec/coding.h"
 #include "io/base/rng.h"
 
 #define MODEL_MAX 2000u
@@ -435,6 +437,42 @@ block_never_reads_outside_when_damaged(void **state)
     model_free(&model);
 }
 
+/* Goal:   an entry whose key is longer than the walker has room for is damage, wherever the walk
+ *         comes from: the room is what the table's footer calls its longest key.
+ * Method: every kind of step onto a key of one byte too many, first and last in the block. */
+static void
+block_walks_refuse_keys_longer_than_they_have_room_for(void **state)
+{
+    const struct gy_entry entries[] = {{.key = gyre_str("aaaaa"), .tag = 257},
+                                       {.key = gyre_str("bbbb"), .tag = 257},
+                                       {.key = gyre_str("bbbbb"), .tag = 257}};
+    (void)state;
+
+    for (uint32_t interval = 1; interval <= 16; interval += 15) {
+        const struct built built = build(entries, 3, interval);
+        struct gy_block block;
+        struct gy_block_iter iter;
+        uint8_t room[5];
+
+        assert_int_equal(gy_block_open(built.body, built.size, &block), GYRE_OK);
+        gy_block_iter_init(&iter, &block, room, 4);
+        gy_block_iter_first(&iter);
+        assert_true(iter.corrupt && !iter.valid);
+        gy_block_iter_last(&iter);
+        assert_true(iter.corrupt && !iter.valid);
+        gy_block_iter_seek(&iter, gyre_str("a"), UINT64_MAX);
+        assert_true(iter.corrupt && !iter.valid);
+        gy_block_iter_seek(&iter, gyre_str("bbbbb"), UINT64_MAX);
+        assert_true(iter.corrupt && !iter.valid);
+        gy_block_iter_seek_before(&iter, gyre_str("bbbbb"), UINT64_MAX);
+        assert_true(iter.corrupt && !iter.valid);
+        gy_block_iter_init(&iter, &block, room, 5);
+        gy_block_iter_seek(&iter, gyre_str("bbbbb"), UINT64_MAX);
+        assert_true(iter.valid && !iter.corrupt);
+        free(built.body);
+    }
+}
+
 /* Goal:   the checksum sees every flipped bit, another file, another place, another length.
  * Method: seal one block, then change one thing at a time. */
 static void
@@ -484,6 +522,9 @@ block_check_refuses_fields_out_of_range(void **state)
     assert_int_equal(gy_block_check(bytes, sizeof(bytes), 1, 0, &trailer), GYRE_CORRUPT);
     gy_block_seal(bytes, 20, GY_BLOCK_ZSTD, GY_BLOCK_DATA, GY_BLOCK_SIZE_MAX, 1, 0);
     assert_int_equal(gy_block_check(bytes, sizeof(bytes), 1, 0, &trailer), GYRE_OK);
+    bytes[20 + 3] = 1; /* bytes that are zero in this version */
+    gy_put_u64(bytes + 20 + 8, gy_checksum(bytes, 20 + 8, gy_block_seed(1, 0)));
+    assert_int_equal(gy_block_check(bytes, sizeof(bytes), 1, 0, &trailer), GYRE_CORRUPT);
 }
 
 /* Goal:   the bytes of format version 1 do not change.
@@ -541,6 +582,7 @@ main(void)
         cmocka_unit_test(block_goes_on_without_restarts_when_they_are_used_up),
         cmocka_unit_test(block_holds_the_longest_keys),
         cmocka_unit_test(block_never_reads_outside_when_damaged),
+        cmocka_unit_test(block_walks_refuse_keys_longer_than_they_have_room_for),
         cmocka_unit_test(block_check_refuses_what_was_not_written_there),
         cmocka_unit_test(block_check_refuses_fields_out_of_range),
         cmocka_unit_test(block_bytes_are_those_of_version_1),

@@ -271,16 +271,21 @@ decode_changed(const struct gy_edit *edit)
     return decode_one(bytes, encode_one(bytes, sizeof(bytes), edit), &decoded);
 }
 
-/* Goal:   numbers past their limits and tables that cannot be do not get into the store.
+/* Goal:   tables that cannot be do not get into the store.
  * Method: change one field of a sound edit at a time, to the last good value and to the first bad
  *         one. */
 static void
-edit_out_of_range_is_refused(void **state)
+edit_of_a_senseless_table_is_refused(void **state)
 {
     struct gy_edit edit = samples[2];
     (void)state;
 
     edit.u.table.level = GY_LEVEL_COUNT;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit = samples[2];
+    edit.u.table.number = GY_FILE_NUMBER_MAX;
+    assert_int_equal(decode_changed(&edit), GYRE_OK);
+    edit.u.table.number++;
     assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
     edit = samples[2];
     edit.u.table.delete_count = edit.u.table.entry_count;
@@ -304,9 +309,22 @@ edit_out_of_range_is_refused(void **state)
     edit.u.table.smallest.size = 0;
     assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
     edit = samples[2];
+    edit.u.table.largest.size = 0;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit = samples[2];
     edit.u.table.keyspace = 1;
     assert_int_equal(decode_changed(&edit), GYRE_UNSUPPORTED);
-    edit = samples[1];
+}
+
+/* Goal:   numbers past their limits do not get into the store.
+ * Method: change one field of a sound edit at a time, to the last good value and to the first bad
+ *         one. */
+static void
+edit_out_of_range_is_refused(void **state)
+{
+    struct gy_edit edit = samples[1];
+    (void)state;
+
     edit.u.counters.last_sequence++;
     assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
     edit = samples[1];
@@ -315,8 +333,27 @@ edit_out_of_range_is_refused(void **state)
     edit = samples[3];
     edit.u.remove.level = GY_LEVEL_COUNT;
     assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit = samples[3];
+    edit.u.remove.number = GY_FILE_NUMBER_MAX;
+    assert_int_equal(decode_changed(&edit), GYRE_OK);
+    edit.u.remove.number++;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
     edit = samples[4];
     edit.u.log.slot = GY_WAL_SLOT_MAX;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit = samples[4];
+    edit.u.log.number = GY_FILE_NUMBER_MAX;
+    assert_int_equal(decode_changed(&edit), GYRE_OK);
+    edit.u.log.number++;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit = samples[5];
+    edit.u.flushed.sequence = GY_SEQUENCE_MAX;
+    edit.u.flushed.log_min = GY_FILE_NUMBER_MAX;
+    assert_int_equal(decode_changed(&edit), GYRE_OK);
+    edit.u.flushed.sequence++;
+    assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
+    edit.u.flushed.sequence--;
+    edit.u.flushed.log_min++;
     assert_int_equal(decode_changed(&edit), GYRE_CORRUPT);
     edit = samples[5];
     edit.u.flushed.keyspace = 1;
@@ -378,6 +415,7 @@ main(void)
         cmocka_unit_test(edit_cut_anywhere_is_corrupt),
         cmocka_unit_test(edit_changed_byte_stays_inside),
         cmocka_unit_test(edit_unknown_kind_is_skipped_or_refused),
+        cmocka_unit_test(edit_of_a_senseless_table_is_refused),
         cmocka_unit_test(edit_out_of_range_is_refused),
         cmocka_unit_test(edit_largest_key_fits),
         cmocka_unit_test(edit_current_survives_in_its_size_only),

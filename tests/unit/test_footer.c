@@ -128,13 +128,13 @@ footer_names_what_is_newer_as_unsupported(void **state)
 static void
 footer_refuses_fields_out_of_range(void **state)
 {
-    struct gy_footer bad[16];
+    struct gy_footer bad[18];
     struct gy_footer decoded;
     static uint8_t bytes[GY_FOOTER_SIZE];
     size_t count = 0;
     (void)state;
 
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 18; i++) {
         bad[i] = sample();
     }
     bad[count++].file_size = FILE_SIZE + 4096;
@@ -148,6 +148,7 @@ footer_refuses_fields_out_of_range(void **state)
     bad[count++].partition_count = 0;
     bad[count++].partition_count = 241;
     bad[count++].data_block_count = 10001;
+    bad[count++].data_block_count = 0;
     bad[count++].sequence_min = 90001;
     bad[count++].sequence_max = GY_SEQUENCE_MAX + 1;
     bad[count++].key_size_max = 0;
@@ -156,9 +157,14 @@ footer_refuses_fields_out_of_range(void **state)
         gy_footer_encode(bytes, &bad[i]);
         assert_int_equal(gy_footer_decode(bytes, FILE_SIZE, &decoded), GYRE_CORRUPT);
     }
-    bad[15].file_size = FILE_SIZE + 1;
-    gy_footer_encode(bytes, &bad[15]);
+    bad[count].file_size = FILE_SIZE + 1;
+    gy_footer_encode(bytes, &bad[count++]);
     assert_int_equal(gy_footer_decode(bytes, FILE_SIZE + 1, &decoded), GYRE_CORRUPT);
+    bad[count].file_size = GY_FOOTER_SIZE; /* nothing in front of the footer */
+    bad[count].top = (struct gy_block_handle){.offset = 0, .size = 900};
+    gy_footer_encode(bytes, &bad[count++]);
+    assert_int_equal(gy_footer_decode(bytes, GY_FOOTER_SIZE, &decoded), GYRE_CORRUPT);
+    assert_int_equal(count, 18);
 }
 
 /* Goal:   the fingerprint of a table's content tells entries apart, also when they only swap their

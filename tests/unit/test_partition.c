@@ -166,6 +166,25 @@ partition_handle_is_refused_unless_inside_the_file(void **state)
     }
 }
 
+/* Goal:   a handle cannot ask for more memory than the largest block needs, however large the file.
+ * Method: the largest block and one byte more. */
+static void
+partition_handle_is_refused_past_the_largest_block(void **state)
+{
+    struct gy_block_handle handle = {.offset = 4096, .size = GY_BLOCK_RAW_SIZE_MAX};
+    struct gy_block_handle decoded;
+    uint8_t bytes[GY_BLOCK_HANDLE_SIZE_MAX];
+    unsigned size = gy_block_handle_encode(bytes, &handle);
+    (void)state;
+
+    assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size), 1ull << 40, &decoded),
+                     GYRE_OK);
+    handle.size++;
+    size = gy_block_handle_encode(bytes, &handle);
+    assert_int_equal(gy_block_handle_decode(gyre_slice(bytes, size), 1ull << 40, &decoded),
+                     GYRE_CORRUPT);
+}
+
 int
 main(void)
 {
@@ -174,6 +193,7 @@ main(void)
         cmocka_unit_test(partition_refuses_fields_out_of_range),
         cmocka_unit_test(partition_never_reads_outside_when_damaged),
         cmocka_unit_test(partition_handle_is_refused_unless_inside_the_file),
+        cmocka_unit_test(partition_handle_is_refused_past_the_largest_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
