@@ -14,15 +14,20 @@
 #include "engine/disk/manifest.h"
 #include "engine/disk/names.h"
 #include "io/base/bits.h"
+#include "io/base/fail.h"
 #include "tests/support/disk_kit.h"
 
 #define STORE_ID 4711u
 #define LOGS_MAX 4096u
+#define LARGE_KEY 65500u
 
-/* The state that a manifest describes, as far as these tests go: which logs there are. */
+/* The state that a manifest describes, as far as these tests go: which logs there are, and tables
+ * with keys so large that two of them fill a frame. */
 struct content {
     bool has_log[LOGS_MAX];
-    uint32_t edit_count; /* only of what was replayed */
+    uint32_t table_count;
+    uint32_t first_key_size; /* of the first of them */
+    uint32_t edit_count;     /* only of what was replayed */
 };
 
 struct rig {
@@ -33,6 +38,21 @@ struct rig {
     uint64_t fault_nth;
 };
 
+static struct gy_edit
+table_edit(uint32_t index, uint32_t first_key_size)
+{
+    static uint8_t key[GY_KEY_SIZE_MAX];
+    const size_t size = index == 0 ? first_key_size : LARGE_KEY;
+    struct gy_edit edit = {.kind = GY_EDIT_ADD_TABLE};
+
+    memset(key, (int)index + 1, sizeof(key)); /* not zeros, which is what cuts leave */
+    edit.u.table = (struct gy_table_meta){.number = index + 1,
+                                          .entry_count = 1,
+                                          .smallest = gyre_slice(key, LARGE_KEY),
+                                          .largest = gyre_slice(key, size)};
+    return edit;
+}
+
 static void
 snapshot(void *arg, struct gy_writer *writer)
 {
@@ -42,6 +62,10 @@ snapshot(void *arg, struct gy_writer *writer)
     edit.u.store.store_id = STORE_ID;
     edit.u.store.comparator = gyre_str("test");
     gy_edit_encode(writer, &edit);
+    for (uint32_t i = 0; i < rig->content.table_count; i++) {
+        edit = table_edit(i, rig->content.first_key_size);
+        gy_edit_encode(writer, &edit);
+    }
     for (uint32_t i = 0; i < LOGS_MAX; i++) {
         if (rig->content.has_log[i]) {
             edit = (struct gy_edit){.kind = GY_EDIT_ADD_LOG};
@@ -105,6 +129,13 @@ apply(void *arg, const struct gy_edit *edit)
         assert_false(content->has_log[edit->u.log.number - 1]); /* each is added once */
         content->has_log[edit->u.log.number - 1] = true;
     }
+    if (edit->kind == GY_EDIT_ADD_TABLE) {
+        const uint8_t *key = edit->u.table.largest.data;
+
+        assert_int_equal(edit->u.table.number, ++content->table_count);
+        assert_int_equal(key[0], content->table_count);
+        assert_int_equal(key[edit->u.table.largest.size - 1], content->table_count);
+    }
     return GYRE_OK;
 }
 
@@ -156,7 +187,7 @@ read_disk(struct gy_sim_disk *disk, struct reading *reading)
 static bool
 is_content(const struct reading *reading, const struct content *wanted)
 {
-    return reading->status == GYRE_OK &&
+    return reading->status == GYRE_OK && reading->content.table_count == wanted->table_count &&
            memcmp(reading->content.has_log, wanted->has_log, sizeof(wanted->has_log)) == 0;
 }
 
@@ -251,7 +282,7 @@ manifest_replays_every_prefix(void **state)
     for (uint32_t frame = 0; frame <= PREFIX_APPENDS; frame++) {
         struct gy_sim_disk *one = gy_sim_disk_clone(rig.kit.disk);
         struct gy_sim_disk *rest = gy_sim_disk_clone(rig.kit.disk);
-        struct content wanted = {{false}, 0};
+        struct content wanted = {{false}, 0, 0, 0};
 
         for (uint32_t i = frame; i <= PREFIX_APPENDS; i++) {
             (void)gy_sim_disk_poke(rest, path, i * GY_PAGE, zeros, GY_PAGE);
@@ -279,6 +310,79 @@ manifest_replays_every_prefix(void **state)
         gy_sim_disk_free(rest);
     }
     rig_free(&rig);
+}
+
+#define LARGE_TABLES 4u
+#define SNAPSHOT_FRAME_MAX (GY_FRAME_SIZE_MAX / 4)
+
+static void
+run_large_snapshot(void *arg)
+{
+    struct rig *rig = arg;
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    check_crashes(rig, &rig->content, NULL);
+    assert_int_equal(await_add(rig, 0), GYRE_OK);
+    check_crashes(rig, &rig->content, NULL);
+}
+
+/* Zeros from every page on, to the end of the file: the log, which is in the last page, may be
+ * gone, but nothing of the snapshot. Returns how many frames that was told of. */
+static uint32_t
+check_cut_snapshot(struct rig *rig)
+{
+    static const uint8_t zeros[GY_PAGE];
+    static struct reading reading;
+    uint32_t frames = 0;
+    uint64_t offset_before = GY_NO_OFFSET;
+    char path[80];
+    char name[GY_NAME_MAX];
+
+    gy_name_manifest(name, rig->manifest.number);
+    (void)snprintf(path, sizeof(path), "/db/%s", name);
+    rig->content.has_log[0] = false;
+    for (uint64_t at = rig->manifest.end; at > 0; at -= GY_PAGE) {
+        (void)gy_sim_disk_poke(rig->kit.disk, path, at - GY_PAGE, zeros, GY_PAGE);
+        read_disk(rig->kit.disk, &reading);
+        if (at == rig->manifest.end) {
+            assert_true(is_content(&reading, &rig->content));
+            continue;
+        }
+        assert_int_equal(reading.status, GYRE_CORRUPT);
+        assert_string_equal(reading.error.file, name);
+        assert_true(reading.error.offset < at); /* of the frame which begins there or before */
+        frames += offset_before != reading.error.offset;
+        offset_before = reading.error.offset;
+    }
+    return frames;
+}
+
+/* Goal:   a snapshot that takes several frames is whole or CORRUPT: when its last frames are gone
+ *         nothing behind them says so, only what CURRENT calls durable (N4).
+ * Method: tables with long keys, of which the first two fill a frame to the last byte, and are one
+ *         byte too many for it; cut at every page. */
+static void
+manifest_snapshot_of_several_frames_is_whole_or_corrupt(void **state)
+{
+    static struct rig rig;
+    (void)state;
+
+    for (uint32_t over = 0; over < 2; over++) {
+        struct gy_writer measure = {0};
+
+        rig_make(&rig, 10);
+        rig.content.table_count = 2;
+        rig.content.first_key_size = LARGE_KEY;
+        snapshot(&rig, &measure);
+        rig.content.table_count = LARGE_TABLES;
+        rig.content.first_key_size +=
+            (uint32_t)(SNAPSHOT_FRAME_MAX - GY_FRAME_HEADER_SIZE - measure.used) + over;
+        disk_kit_run(&rig.kit, run_large_snapshot, &rig);
+        assert_int_equal(rig.manifest.number, 1);
+        assert_int_equal(check_cut_snapshot(&rig), over ? 3 : 2);
+        rig_free(&rig);
+    }
 }
 
 /* ---- Failing ---- */
@@ -506,6 +610,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(manifest_replays_what_was_appended),
         cmocka_unit_test(manifest_replays_every_prefix),
+        cmocka_unit_test(manifest_snapshot_of_several_frames_is_whole_or_corrupt),
         cmocka_unit_test(manifest_rotation_may_fail_at_every_step),
         cmocka_unit_test(manifest_is_poisoned_by_a_failed_append),
         cmocka_unit_test(manifest_goes_on_in_its_file_when_the_disk_is_full),
