@@ -55,8 +55,7 @@ add_part(struct gy_wal_reader *reader, const char *file_name, uint64_t offset,
 {
     struct gy_sched *sched = &reader->loop->sched;
 
-    if ((flags & GY_FRAME_FIRST) != 0 &&
-        (reader->part_sequence != sequence_first || reader->part_size == 0)) {
+    if ((flags & GY_FRAME_FIRST) != 0 && reader->part_sequence != sequence_first) {
         reader->part_size = 0;
         reader->part_sequence = sequence_first;
     }
@@ -96,7 +95,7 @@ await_deliver_all(struct gy_wal_reader *reader, const char *file_name, uint64_t 
 {
     struct gy_reader bytes = gy_reader_of(payload.data, payload.size);
 
-    while (bytes.at < bytes.end && !bytes.failed) {
+    while (bytes.at < bytes.end) {
         const struct gyre_slice operations = gy_read_string(&bytes, payload.size);
         gyre_status status;
 

@@ -211,7 +211,7 @@ await_judge_tail(struct gy_wal_reader *reader, const struct gy_file *file, struc
         if (await_frame(reader, file, window, number, at, &frame, &bytes, &status) != GY_FRAME_OK) {
             continue;
         }
-        if (frame.durable_offset > stop && !reader->lenient) {
+        if (frame.durable_offset > stop) {
             GY_SOMETIMES(durable_damage_told);
             return gy_fail_at(&reader->loop->sched, GYRE_CORRUPT, file->name, stop, 0,
                               "a damaged frame that was durable; run 'gyre salvage'");
