@@ -547,6 +547,65 @@ compact_pick_range_moves_a_range_down(void **state)
     }
 }
 
+/* Side by side in the last level, `size` bytes each. */
+static struct gy_version *
+fill_bottom(uint32_t count, uint64_t size)
+{
+    struct gy_table **tables = calloc(count, sizeof(*tables));
+    struct gy_version *version;
+
+    assert_non_null(tables);
+    for (uint32_t i = 0; i < count; i++) {
+        tables[i] = table_kit_make(&kit, GY_LEVEL_COUNT - 1, 10 * i, 10 * i + 5, size);
+    }
+    version = table_kit_add(gy_version_make_empty(&kit.loop.heap), tables, count);
+    free(tables);
+    return version;
+}
+
+/* How many tables of [0, `to`] one job rewrites in the last level. */
+static uint32_t
+count_in_place(const struct gy_version *version, uint32_t to)
+{
+    struct gy_compact_job job;
+
+    assert_true(gy_compact_pick_range(version, &options, GY_LEVEL_COUNT - 1, table_kit_key(0),
+                                      table_kit_key(to), true, &job));
+    check_job(version, &job);
+    assert_int_equal(job.level_output, job.level);
+    assert_ptr_equal(job.inputs[0], version->levels[job.level].tables);
+    return job.input_count[0];
+}
+
+/* Goal:   a job in the last level takes the tables of its range and no other, as many as
+ *         job_bytes_max allows to the byte, and no more than a manifest edit can name.
+ * Method: a range that ends with a table, before it, and in the gap behind it; sizes that add up to
+ *         the limit, and one byte more; more tables than a job may have. */
+static void
+compact_pick_in_place_stops_at_its_limits(void **state)
+{
+    struct gy_version *version = fill_bottom(20, TABLE_SIZE);
+    (void)state;
+
+    assert_int_equal(count_in_place(version, 0), 1);
+    assert_int_equal(count_in_place(version, 39), 4);
+    assert_int_equal(count_in_place(version, 40), 5);
+    assert_int_equal(count_in_place(version, 49), 5);
+    gy_version_unref(version);
+    version = fill_bottom(20, options.job_bytes_max / 5);
+    assert_int_equal(count_in_place(version, KEYS), 5);
+    gy_version_unref(version);
+    version = fill_bottom(20, options.job_bytes_max / 5 + 1);
+    assert_int_equal(count_in_place(version, KEYS), 4);
+    gy_version_unref(version);
+    version = fill_bottom(20, 2 * options.job_bytes_max); /* one at least, or nothing ever moves */
+    assert_int_equal(count_in_place(version, KEYS), 1);
+    gy_version_unref(version);
+    version = fill_bottom(GY_COMPACT_INPUTS_MAX + 3, 1);
+    assert_int_equal(count_in_place(version, KEYS), GY_COMPACT_INPUTS_MAX);
+    gy_version_unref(version);
+}
+
 int
 main(void)
 {
@@ -564,6 +623,8 @@ main(void)
         cmocka_unit_test_setup_teardown(compact_pick_does_not_pass_by_a_level_with_data, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(compact_pick_range_moves_a_range_down, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(compact_pick_in_place_stops_at_its_limits, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
