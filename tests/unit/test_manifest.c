@@ -118,12 +118,21 @@ await_add(struct rig *rig, uint32_t log)
 
 /* ---- Reading, in another process ---- */
 
+static uint64_t refused_log; /* its edit is refused; 0: none */
+static bool refused_with_name;
+static struct gy_sched *reading_sched;
+
 static gyre_status
 apply(void *arg, const struct gy_edit *edit)
 {
     struct content *content = arg;
 
     content->edit_count++;
+    if (edit->kind == GY_EDIT_ADD_LOG && edit->u.log.number == refused_log) {
+        return refused_with_name
+                   ? gy_fail_at(reading_sched, GYRE_CORRUPT, "000007.sst", 77, 0, "no such log")
+                   : gy_fail(reading_sched, GYRE_CORRUPT, "no such log");
+    }
     if (edit->kind == GY_EDIT_ADD_LOG) {
         assert_in_range(edit->u.log.number, 1, LOGS_MAX);
         assert_false(content->has_log[edit->u.log.number - 1]); /* each is added once */
@@ -176,6 +185,7 @@ read_disk(struct gy_sim_disk *disk, struct reading *reading)
     assert_int_equal(gy_world_sim_open(&config, disk, &world), GYRE_OK);
     assert_int_equal(gy_loop_init(&loop, &(struct gy_loop_config){.world = world}, NULL), GYRE_OK);
     reading->loop = &loop;
+    reading_sched = &loop.sched;
     assert_int_equal(gy_spawn(&loop.sched, GY_CLASS_FOREGROUND, "read", read_main, reading, NULL),
                      GYRE_OK);
     while (!gy_loop_is_idle(&loop)) {
@@ -402,6 +412,7 @@ struct rotation {
     uint64_t nth;
     gyre_status status;
     bool poisoned;
+    bool went_on; /* in the old file */
 };
 
 static void
@@ -555,10 +566,84 @@ manifest_goes_on_in_its_file_when_the_disk_is_full(void **state)
     rig_free(&rig);
 }
 
+static void
+run_append_rotation(void *arg)
+{
+    struct rotation *rotation = arg;
+    struct rig *rig = &rotation->rig;
+    const struct gy_sim_faults faults = fail_nth(rotation->nth, 0, 0);
+    struct content before;
+    uint32_t i = 0;
+
+    gy_in_coroutine();
+    assert_int_equal(gy_manifest_await_rotate(&rig->manifest), GYRE_OK);
+    for (; rig->manifest.end + GY_PAGE <= rig->manifest.capacity / 2; i++) {
+        assert_int_equal(await_add(rig, i), GYRE_OK);
+    }
+    before = rig->content;
+    gy_world_sim_set_faults(rig->kit.world, &faults);
+    rotation->status = await_add(rig, i);
+    gy_world_sim_set_faults(rig->kit.world, NULL);
+    rotation->poisoned = rig->manifest.poison != GYRE_OK;
+    rotation->went_on = rotation->status == GYRE_OK && rig->manifest.number == 1;
+    assert_int_equal(rotation->poisoned, rotation->status != GYRE_OK);
+    if (rotation->poisoned) {
+        struct content after = before;
+
+        after.has_log[i] = true;
+        check_crashes(rig, &before, &after);
+        assert_int_equal(await_add(rig, i), GYRE_READ_ONLY);
+        check_crashes(rig, &before, &after);
+        return;
+    }
+    check_crashes(rig, &rig->content, NULL);
+    assert_int_equal(await_add(rig, i + 1), GYRE_OK);
+    assert_true(rig->manifest.number > 1); /* it tries again */
+    check_crashes(rig, &rig->content, NULL);
+}
+
+/* Goal:   an append that wants another file and does not get one goes on in the old one; but not
+ *         when nobody knows which of the two counts (N2, N3).
+ * Method: the n-th request of an append to a file that is half full fails, for every n. */
+static void
+manifest_append_survives_a_rotation_that_fails(void **state)
+{
+    static struct rotation rotation;
+    uint32_t went_on = 0;
+    uint32_t poisoned = 0;
+    (void)state;
+
+    for (uint64_t nth = 1; nth < 40; nth++) {
+        memset(&rotation, 0, sizeof(rotation));
+        rotation.nth = nth;
+        rig_make(&rotation.rig, 2 * nth);
+        disk_kit_run(&rotation.rig.kit, run_append_rotation, &rotation);
+        went_on += rotation.went_on;
+        poisoned += rotation.poisoned;
+        rig_free(&rotation.rig);
+    }
+    assert_in_range(went_on, 10, 30);
+    assert_in_range(poisoned, 2, 3); /* the sync behind the rename; the append itself */
+}
+
 struct adoption {
     struct rig rig;
     struct gy_manifest_end end;
+    uint32_t op_mask; /* its first request of these fails */
+    gyre_status status;
 };
+
+/* As a process that has just read it. */
+static GY_SUSPENDS gyre_status
+await_adopt(struct adoption *adoption)
+{
+    struct rig *rig = &adoption->rig;
+
+    gy_manifest_await_close(&rig->manifest);
+    gy_manifest_init(&rig->manifest, &rig->kit.loop, &rig->kit.dir, STORE_ID, &rig->next_number,
+                     snapshot, rig);
+    return gy_manifest_await_adopt(&rig->manifest, &adoption->end);
+}
 
 static void
 run_adopt(void *arg)
@@ -567,10 +652,7 @@ run_adopt(void *arg)
     struct rig *rig = &adoption->rig;
 
     gy_in_coroutine();
-    gy_manifest_await_close(&rig->manifest);
-    gy_manifest_init(&rig->manifest, &rig->kit.loop, &rig->kit.dir, STORE_ID, &rig->next_number,
-                     snapshot, rig);
-    assert_int_equal(gy_manifest_await_adopt(&rig->manifest, &adoption->end), GYRE_OK);
+    assert_int_equal(await_adopt(adoption), GYRE_OK);
     for (uint32_t i = PREFIX_APPENDS; i < 100; i++) {
         assert_int_equal(await_add(rig, i), GYRE_OK);
         check_crashes(rig, &rig->content, NULL);
@@ -604,6 +686,77 @@ manifest_is_adopted_where_it_ends(void **state)
     rig_free(rig);
 }
 
+static void
+run_failing_adopt(void *arg)
+{
+    struct adoption *adoption = arg;
+    struct rig *rig = &adoption->rig;
+    const struct gy_sim_faults faults = fail_nth(1, adoption->op_mask, EIO);
+
+    gy_in_coroutine();
+    gy_world_sim_set_faults(rig->kit.world, adoption->op_mask != 0 ? &faults : NULL);
+    adoption->status = await_adopt(adoption);
+    gy_world_sim_set_faults(rig->kit.world, NULL);
+    check_crashes(rig, &rig->content, NULL);
+}
+
+/* Goal:   what was read is not built upon unless it could be made durable, and a file without a
+ *         page left is told as a full disk (N5).
+ * Method: each kind of request of an adoption fails; one page is left, then none. */
+static void
+manifest_is_adopted_only_when_durable_and_with_room(void **state)
+{
+    static const enum gy_op ops[] = {GY_OP_OPEN, GY_OP_SYNC, GY_OP_STAT};
+    static struct adoption adoption;
+    struct rig *rig = &adoption.rig;
+    uint64_t capacity;
+    (void)state;
+
+    rig_make(rig, 6);
+    disk_kit_run(&rig->kit, run_prefixes, rig);
+    capacity = rig->manifest.capacity;
+    adoption.end = (struct gy_manifest_end){
+        .store_id = STORE_ID, .number = rig->manifest.number, .end = rig->manifest.end};
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        adoption.op_mask = 1u << ops[i];
+        disk_kit_run(&rig->kit, run_failing_adopt, &adoption);
+        assert_int_equal(adoption.status, GYRE_IO);
+    }
+    adoption.op_mask = 0;
+    adoption.end.end = capacity - GY_PAGE;
+    disk_kit_run(&rig->kit, run_failing_adopt, &adoption);
+    assert_int_equal(adoption.status, GYRE_OK);
+    adoption.end.end += GY_PAGE;
+    disk_kit_run(&rig->kit, run_failing_adopt, &adoption);
+    assert_int_equal(adoption.status, GYRE_NO_SPACE);
+    rig_free(rig);
+}
+
+/* Goal:   whoever applies edits and says no is told with the place of the edit, or with its own
+ *         words when it names a file itself.
+ * Method: the second log is refused, in both ways. */
+static void
+manifest_says_where_an_edit_was_refused(void **state)
+{
+    static struct rig rig;
+    static struct reading reading;
+    (void)state;
+
+    rig_make(&rig, 4);
+    disk_kit_run(&rig.kit, run_prefixes, &rig);
+    for (uint32_t named = 0; named < 2; named++) {
+        refused_log = 2;
+        refused_with_name = named;
+        read_disk(rig.kit.disk, &reading);
+        refused_log = 0;
+        assert_int_equal(reading.status, GYRE_CORRUPT);
+        assert_string_equal(reading.error.file, named ? "000007.sst" : "MANIFEST-000001");
+        assert_int_equal(reading.error.offset, named ? 77 : 2 * GY_PAGE);
+        assert_non_null(strstr(reading.error.text, "no such log"));
+    }
+    rig_free(&rig);
+}
+
 int
 main(void)
 {
@@ -612,9 +765,12 @@ main(void)
         cmocka_unit_test(manifest_replays_every_prefix),
         cmocka_unit_test(manifest_snapshot_of_several_frames_is_whole_or_corrupt),
         cmocka_unit_test(manifest_rotation_may_fail_at_every_step),
+        cmocka_unit_test(manifest_append_survives_a_rotation_that_fails),
         cmocka_unit_test(manifest_is_poisoned_by_a_failed_append),
         cmocka_unit_test(manifest_goes_on_in_its_file_when_the_disk_is_full),
         cmocka_unit_test(manifest_is_adopted_where_it_ends),
+        cmocka_unit_test(manifest_is_adopted_only_when_durable_and_with_room),
+        cmocka_unit_test(manifest_says_where_an_edit_was_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
