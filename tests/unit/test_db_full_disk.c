@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/db/db.h"
+#include "engine/db/recover.h"
 #include "gyre/gyre.h"
 #include "io/base/bits.h"
 #include "io/sim/world_sim.h"
@@ -237,6 +238,84 @@ db_opens_on_a_full_disk_and_waits_for_space(void **state)
     }
 }
 
+static void
+check_gets_going(struct rig *rig, uint32_t count)
+{
+    gy_sim_disk_set_capacity(rig->disk, 0);
+    assert_int_equal(gyre_sleep(rig->loop, 1000u * 1000u * 1000u), GYRE_OK);
+    assert_int_equal(put(rig, count, GYRE_DURABLE), GYRE_OK);
+    expect(rig, count + 1);
+    assert_int_equal(gyre_verify(rig->db, NULL, NULL, NULL, NULL), GYRE_OK);
+}
+
+/* Goal:   opens on a full disk use up what room its manifest has, and the store opens all the same:
+ *         to be read, and to be written to when there is space.
+ * Method: more opens than a manifest has pages, each of a process that is killed. */
+static void
+db_opens_on_a_full_disk_when_its_manifest_is_full(void **state)
+{
+    const uint32_t count = 5;
+    uint32_t full = 0;
+    struct rig rig;
+    (void)state;
+
+    begin(&rig, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(put(&rig, i, GYRE_DURABLE), GYRE_OK);
+    }
+    for (uint32_t i = 0; i < 80; i++) {
+        kill_process(&rig, i + 1);
+        gy_sim_disk_set_capacity(rig.disk, 1);
+        assert_int_equal(open_store(&rig), GYRE_OK);
+        expect(&rig, count);
+        assert_non_null(rig.db->waiting);
+        full += !rig.db->waiting->owns_manifest;
+        assert_int_equal(put(&rig, count, GYRE_DURABLE), GYRE_NO_SPACE);
+    }
+    assert_in_range(full, 5, 40);
+    /* it tries again and again, and leaves no file open */
+    assert_int_equal(gyre_sleep(rig.loop, 300ull * 1000u * 1000u * 1000u), GYRE_OK);
+    check_gets_going(&rig, count);
+    assert_int_equal(gyre_close(rig.db), GYRE_OK);
+    assert_int_equal(open_store(&rig), GYRE_OK);
+    expect(&rig, count + 1);
+    end(&rig);
+}
+
+/* Goal:   what a killed process had answered from staging memory stays there while a full disk has
+ *         no place for it, over opens and closes; a close says that it is nowhere else.
+ * Method: BUFFERED puts, killed before any of them is written to the log. */
+static void
+db_keeps_staged_commits_on_a_full_disk(void **state)
+{
+    const uint32_t count = 5;
+    struct rig rig;
+    (void)state;
+
+    begin(&rig, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(put(&rig, i, GYRE_BUFFERED), GYRE_OK);
+    }
+    for (uint32_t i = 0; i < 6; i++) {
+        if (i % 2 == 0) {
+            kill_process(&rig, i + 1);
+        } else {
+            assert_int_equal(gyre_close(rig.db), GYRE_NO_SPACE);
+            assert_non_null(strstr(gyre_last_error(rig.loop)->text, "staging memory only"));
+        }
+        gy_sim_disk_set_capacity(rig.disk, 1);
+        assert_int_equal(open_store(&rig), GYRE_OK);
+        assert_non_null(rig.db->waiting);
+        assert_true(rig.db->waiting->staged_count > 0);
+        expect(&rig, count);
+    }
+    check_gets_going(&rig, count);
+    kill_process(&rig, 99);
+    assert_int_equal(open_store(&rig), GYRE_OK);
+    expect(&rig, count + 1);
+    end(&rig);
+}
+
 int
 main(void)
 {
@@ -244,6 +323,8 @@ main(void)
         cmocka_unit_test(db_tables_of_a_nearly_full_disk_are_whole),
         cmocka_unit_test(db_tells_that_no_log_gets_free),
         cmocka_unit_test(db_opens_on_a_full_disk_and_waits_for_space),
+        cmocka_unit_test(db_opens_on_a_full_disk_when_its_manifest_is_full),
+        cmocka_unit_test(db_keeps_staged_commits_on_a_full_disk),
     };
 
     return cmocka_run_group_tests_name("db_full_disk", tests, NULL, NULL);
