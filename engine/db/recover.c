@@ -55,13 +55,14 @@ apply_store(gyre_db *db, struct gy_recovery *recovery, const struct gy_edit *edi
     return GYRE_OK;
 }
 
+/* What one edit can say of a table alone gy_edit_decode has checked. */
 static gyre_status
 apply_add_table(gyre_db *db, struct gy_recovery *recovery, const struct gy_table_meta *meta)
 {
     struct gy_table *table;
 
-    if (meta->level >= GY_LEVEL_COUNT || meta->keyspace != GY_KEYSPACE_DEFAULT ||
-        gy_key_compare(meta->smallest, meta->largest) > 0 || meta->number >= GY_FILE_NUMBER_MAX) {
+    gy_assert(meta->level < GY_LEVEL_COUNT);
+    if (meta->number >= GY_FILE_NUMBER_MAX) { /* the next one could not be written */
         return corrupt_edit(db, "has a senseless entry for table", meta->number);
     }
     if (gy_table_list_has(&recovery->tables, meta->level, meta->number)) {
@@ -88,7 +89,8 @@ apply_add_log(gyre_db *db, struct gy_recovery *recovery, uint64_t number, uint32
 {
     const uint32_t count = recovery->log_count;
 
-    if (slot >= GY_WAL_SLOT_MAX || number == 0 || number >= GY_FILE_NUMBER_MAX ||
+    gy_assert(slot < GY_WAL_SLOT_MAX); /* gy_edit_decode */
+    if (number == 0 || number >= GY_FILE_NUMBER_MAX ||
         (count > 0 && recovery->logs[count - 1].number >= number)) {
         return corrupt_edit(db, "has a senseless entry for log", number);
     }
