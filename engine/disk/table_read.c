@@ -55,6 +55,7 @@ probe_partition(struct gy_table *table, const struct gy_partition *partition, st
                 struct gy_block_handle *ret_handle)
 {
     struct gy_table_stats *stats = &table->set->stats;
+    gyre_status st;
 
     if (partition->filter_size != 0) {
         stats->filter_checks++;
@@ -65,7 +66,12 @@ probe_partition(struct gy_table *table, const struct gy_partition *partition, st
             return GYRE_NOT_FOUND;
         }
     }
-    return find_handle(table, &partition->index, key, tag, partition_offset, ret_handle);
+    st = find_handle(table, &partition->index, key, tag, partition_offset, ret_handle);
+    if (st == GYRE_NOT_FOUND) { /* its own separator in the top index said otherwise */
+        return gy_table_fail(table, GYRE_CORRUPT, partition_offset,
+                             "an index does not reach as far as the top index says");
+    }
+    return st;
 }
 
 /* Look into the pinned data block; the pin goes to the result or is given back. */
