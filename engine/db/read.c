@@ -222,7 +222,7 @@ try_table(gyre_db *db, struct gy_table *table, struct gyre_slice key, uint64_t h
 {
     struct gy_table_result result = {0};
 
-    if (!gy_table_try_get(table, key, hash, moment->sequence, moment->hint, false, &result)) {
+    if (!gy_table_try_get(table, key, hash, moment->sequence, &result)) {
         return TRY_UNKNOWN;
     }
     if (!result.found) {

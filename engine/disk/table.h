@@ -123,12 +123,10 @@ GYRE_NODISCARD gyre_status gy_table_cursor_make(struct gy_table *table,
                                                 struct gy_cursor **ret_cursor);
 
 /* The same as far as it goes without reading or waiting: true when the answer is in *ret_result
- * (table open, blocks cached, or the key is not there by filter or index). Otherwise, with
- * `prefetch`, the read that is needed first is started. For multi_get: first all tables without
- * waiting, then wait for the misses. */
+ * (table open, blocks cached, or the key is not there by filter or index). For multi_get: first all
+ * tables without waiting, then wait for the misses. */
 bool gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash,
-                      uint64_t sequence, enum gy_cache_hint hint, bool prefetch,
-                      struct gy_table_result *ret_result);
+                      uint64_t sequence, struct gy_table_result *ret_result);
 
 /* Offset in the file where `key` would lie (for approximate sizes). */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_table_await_offset(struct gy_table *table,

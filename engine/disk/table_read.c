@@ -166,68 +166,53 @@ gy_table_await_get(struct gy_table *table, struct gyre_slice key, uint64_t hash,
 /* What gy_table_try_get finds out on its way. */
 enum try_result { TRY_DONE, TRY_ABSENT, TRY_READ };
 
-/* TRY_READ: the block at *ret_handle, of *ret_kind, is needed first; where it is damaged the reader
- * who waits for it will say so. */
+/* TRY_READ: a block is to be read first, or damaged: the reader who waits for it will say so. */
 static enum try_result
 try_probe(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t tag,
-          struct gy_table_result *ret_result, struct gy_block_handle *ret_handle,
-          enum gy_block_kind *ret_kind)
+          struct gy_table_result *ret_result)
 {
     struct gy_cache *cache = table->set->cache;
-    struct gy_block_handle data_handle;
+    struct gy_block_handle handle;
     struct gy_partition partition;
     struct gy_block_pin pin;
-    gyre_status st;
+    gyre_status st = find_handle(table, &table->opened->top, key, tag,
+                                 table->opened->footer.top.offset, &handle);
 
-    ret_handle->size = 0; /* unknown */
-    st = find_handle(table, &table->opened->top, key, tag, table->opened->footer.top.offset,
-                     ret_handle);
     if (st != GYRE_OK) {
         return st == GYRE_NOT_FOUND ? TRY_ABSENT : TRY_READ;
     }
-    *ret_kind = GY_BLOCK_PARTITION;
-    if (!gy_cache_try(cache, table->cache_id, *ret_handle, GY_BLOCK_PARTITION, &pin)) {
+    if (!gy_cache_try(cache, table->cache_id, handle, GY_BLOCK_PARTITION, &pin)) {
         return TRY_READ;
     }
     st = gy_partition_open(pin.data, pin.size, &partition);
     if (st == GYRE_OK) {
-        st = probe_partition(table, &partition, key, hash, tag, ret_handle->offset, &data_handle);
+        st = probe_partition(table, &partition, key, hash, tag, handle.offset, &handle);
     }
     gy_cache_unpin(cache, &pin);
     if (st != GYRE_OK) {
-        ret_handle->size = 0;
         return st == GYRE_NOT_FOUND ? TRY_ABSENT : TRY_READ;
     }
-    *ret_handle = data_handle;
-    *ret_kind = GY_BLOCK_DATA;
-    if (!gy_cache_try(cache, table->cache_id, data_handle, GY_BLOCK_DATA, &pin)) {
+    if (!gy_cache_try(cache, table->cache_id, handle, GY_BLOCK_DATA, &pin)) {
         return TRY_READ;
     }
-    st = probe_data(table, &pin, key, tag, data_handle.offset, ret_result);
-    ret_handle->size = 0;
+    st = probe_data(table, &pin, key, tag, handle.offset, ret_result);
     return st == GYRE_OK ? TRY_DONE : TRY_READ;
 }
 
 bool
 gy_table_try_get(struct gy_table *table, struct gyre_slice key, uint64_t hash, uint64_t sequence,
-                 enum gy_cache_hint hint, bool prefetch, struct gy_table_result *ret_result)
+                 struct gy_table_result *ret_result)
 {
-    struct gy_block_handle handle;
-    enum gy_block_kind kind = GY_BLOCK_DATA;
-
     if (table->opened == NULL) {
         return false;
     }
-    switch (try_probe(table, key, hash, gy_tag_seek(sequence), ret_result, &handle, &kind)) {
+    switch (try_probe(table, key, hash, gy_tag_seek(sequence), ret_result)) {
     case TRY_DONE:
         return true;
     case TRY_ABSENT:
         *ret_result = (struct gy_table_result){0};
         return true;
     default:
-        if (prefetch && handle.size != 0) {
-            gy_cache_prefetch(table->set->cache, &table->opened->source, handle, kind, hint);
-        }
         return false;
     }
 }

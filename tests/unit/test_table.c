@@ -126,8 +126,7 @@ await_check_get(struct gy_table *table, const struct content *content, struct gy
         assert_int_equal(result.value.size, content->entries[at].value.size);
         assert_memory_equal(result.value.data, content->entries[at].value.data, result.value.size);
     }
-    if (gy_table_try_get(table, key, gy_filter_hash(key), sequence, GY_CACHE_NORMAL, false,
-                         &again)) {
+    if (gy_table_try_get(table, key, gy_filter_hash(key), sequence, &again)) {
         assert_int_equal(again.found, found);
         assert_int_equal(again.value.size, result.value.size);
         gy_cache_unpin(table->set->cache, &again.pin);
