@@ -27,6 +27,7 @@ struct rig {
     struct gy_world *world;
     gyre_loop *loop;
     gyre_db *db;
+    uint64_t slot_size; /* 0 = 4 MiB */
 };
 
 static void
@@ -55,7 +56,8 @@ open_store(struct rig *rig, uint32_t flags)
     rig->db = NULL;
     return gyre_open(
         rig->loop, "/s",
-        GYRE_OPTIONS(.flags = flags, .memtable_size = 4 * GY_MIB, .wal_slot_size = 4 * GY_MIB),
+        GYRE_OPTIONS(.flags = flags, .memtable_size = 4 * GY_MIB,
+                     .wal_slot_size = rig->slot_size != 0 ? rig->slot_size : 4 * GY_MIB),
         &rig->db);
 }
 
@@ -331,6 +333,47 @@ recover_without_memory_loses_nothing(void **state)
     assert_int_equal(rig.heap.used, 0);
 }
 
+/* Goal:   commits that a killed process had in staging are kept when the next one opens with logs
+ *         too small for them.
+ * Method: a log that ends cleanly but for what is staged; a large commit in staging only; another
+ *         slot size; killed again at once, by a power cut too. */
+static void
+recover_keeps_staged_commits_that_fit_no_log(void **state)
+{
+    static const enum gy_sim_crash modes[] = {GY_SIM_CRASH_KILL, GY_SIM_CRASH_NONE};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        struct gy_sim_disk *disk;
+        struct gy_rng rng;
+        struct rig rig;
+
+        begin(&rig);
+        put(&rig, "durable", GYRE_DURABLE);
+        put_large(&rig);
+        put(&rig, "last", GYRE_BUFFERED);
+        kill_process(&rig);
+        rig.slot_size = 256 * GY_KIB;
+        open_loop(&rig, 3);
+        assert_int_equal(open_store(&rig, 0), GYRE_OK);
+        gy_rng_init(&rng, 1);
+        disk = gy_sim_disk_crash(rig.disk, &rng, modes[i]);
+        gy_world_sim_stop(rig.world, GY_SIM_STOP_FAIL);
+        (void)gyre_close(rig.db);
+        assert_int_equal(gyre_loop_close(rig.loop), GYRE_OK);
+        gy_sim_disk_free(rig.disk);
+        rig.disk = disk;
+        open_loop(&rig, 4);
+        assert_int_equal(open_store(&rig, 0), GYRE_OK);
+        expect(&rig, "durable", 5);
+        expect(&rig, "large1", LARGE_SIZE / 2);
+        expect(&rig, "large2", LARGE_SIZE / 2);
+        expect(&rig, "last", 5);
+        assert_int_equal(gyre_close(rig.db), GYRE_OK);
+        end(&rig);
+    }
+}
+
 int
 main(void)
 {
@@ -338,6 +381,7 @@ main(void)
         cmocka_unit_test(recover_refuses_the_last_file_number),
         cmocka_unit_test(recover_refuses_an_older_manifest),
         cmocka_unit_test(recover_without_memory_loses_nothing),
+        cmocka_unit_test(recover_keeps_staged_commits_that_fit_no_log),
     };
 
     return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
