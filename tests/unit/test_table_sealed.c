@@ -509,6 +509,17 @@ await_check(struct rig *rig, struct gy_table *table, bool is_salvage)
 }
 
 static void
+make_entries(struct rig *rig)
+{
+    for (uint32_t i = 0; i < COUNT; i++) {
+        (void)snprintf((char *)rig->keys[i], sizeof(rig->keys[i]), "key%06u", i);
+        rig->entries[i] = (struct gy_entry){.key = gyre_slice(rig->keys[i], KEY_SIZE),
+                                            .tag = gy_tag(1000 + i, GY_KIND_PUT),
+                                            .value = gyre_slice(rig->value, VALUE_SIZE - i % 7)};
+    }
+}
+
+static void
 ask_main(void *arg)
 {
     struct rig *rig = arg;
@@ -555,12 +566,7 @@ table_sealed_with_care_is_read_right_or_told(void **state)
     static struct rig rig;
     (void)state;
 
-    for (uint32_t i = 0; i < COUNT; i++) {
-        (void)snprintf((char *)rig.keys[i], sizeof(rig.keys[i]), "key%06u", i);
-        rig.entries[i] = (struct gy_entry){.key = gyre_slice(rig.keys[i], KEY_SIZE),
-                                           .tag = gy_tag(1000 + i, GY_KIND_PUT),
-                                           .value = gyre_slice(rig.value, VALUE_SIZE - i % 7)};
-    }
+    make_entries(&rig);
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         rig.change = &changes[i];
         disk_kit_make(&rig.kit, &(struct disk_kit_config){.seed = i});
@@ -569,11 +575,64 @@ table_sealed_with_care_is_read_right_or_told(void **state)
     }
 }
 
+static void
+unreadable_main(void *arg)
+{
+    struct rig *rig = arg;
+    struct gy_sim_faults faults = {.rule_count = 1};
+    struct gy_table *table;
+    uint32_t struck = 0;
+
+    gy_in_coroutine();
+    table = disk_kit_await_table(&rig->kit, &(struct disk_kit_table_options){.number = 9},
+                                 rig->entries, COUNT);
+    rig->file[0] = 0xa5;
+    assert_true(gy_sim_disk_poke(rig->kit.disk, PATH, table->meta.size - 100, rig->file, 1) >= 0);
+    for (uint32_t strikes = 1; strikes <= 3; strikes++) {
+        for (uint64_t nth = 2; nth < 12; nth++) { /* the first one is of the footer */
+            struct gy_table_check check = {.damage = on_damage, .each = on_entry, .arg = rig};
+
+            faults.rules[0] = (struct gy_sim_rule){.fault = GY_SIM_FAULT_ERROR,
+                                                   .op_mask = 1u << GY_OP_READ,
+                                                   .nth = nth,
+                                                   .is_repeated = true,
+                                                   .strikes_max = strikes};
+            gy_table_set_await_close_all(&rig->kit.set);
+            gy_world_sim_set_faults(rig->kit.world, &faults);
+            assert_int_equal(gy_table_await_check(table, &check), GYRE_OK);
+            struck += gy_world_sim_strike_count(rig->kit.world, 0) == strikes;
+            gy_world_sim_set_faults(rig->kit.world, NULL);
+            assert_int_equal(check.damage_count, 1); /* the footer */
+            /* A read that fails is made again, smaller; then a block is lost at the most. */
+            assert_in_range(check.entry_count, strikes == 1 ? COUNT : COUNT - 40, COUNT);
+        }
+    }
+    assert_in_range(struck, 15, 30);
+    gy_table_unref(table);
+}
+
+/* Goal:   salvage of a table without a footer goes on behind what the device cannot read.
+ * Method: one, two and three reads in a row fail, wherever they fall. */
+static void
+table_salvage_goes_on_behind_what_cannot_be_read(void **state)
+{
+    static const struct change no_change = {.name = "none"};
+    static struct rig rig;
+    (void)state;
+
+    make_entries(&rig);
+    rig.change = &no_change;
+    disk_kit_make(&rig.kit, NULL);
+    disk_kit_run(&rig.kit, unreadable_main, &rig);
+    disk_kit_free(&rig.kit);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_sealed_with_care_is_read_right_or_told),
+        cmocka_unit_test(table_salvage_goes_on_behind_what_cannot_be_read),
     };
 
     return cmocka_run_group_tests_name("table_sealed", tests, NULL, NULL);
