@@ -44,14 +44,20 @@ open_loop(struct rig *rig, uint64_t seed)
 }
 
 static gyre_status
-open_store(struct rig *rig)
+open_store_with(struct rig *rig, uint64_t memtable_size)
 {
     return gyre_open(rig->loop, "/s",
-                     GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = 64 * GY_KIB,
+                     GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = memtable_size,
                                   .table_size = 64 * GY_KIB, .wal_slot_size = 256 * GY_KIB,
                                   .wal_buffer_size = 256 * GY_KIB, .level0_tables = 2,
                                   .compression = GYRE_COMPRESSION_NONE),
                      &rig->db);
+}
+
+static gyre_status
+open_store(struct rig *rig)
+{
+    return open_store_with(rig, 64 * GY_KIB);
 }
 
 static void
@@ -316,6 +322,39 @@ db_keeps_staged_commits_on_a_full_disk(void **state)
     end(&rig);
 }
 
+/* Goal:   whatever of opening there is still space for, it opens, and all is there: a manifest but
+ *         no table, a table but no log, one table of several.
+ * Method: a killed process with more in its logs than a memtable takes; capacities from none to
+ *         plenty, by 16 KiB. */
+static void
+db_opens_at_every_degree_of_fullness(void **state)
+{
+    const uint32_t count = 250;
+    uint32_t waited = 0;
+    struct rig rig;
+    (void)state;
+
+    for (uint64_t extra = 0; extra < 1200 * GY_KIB; extra += 16 * GY_KIB) {
+        begin(&rig, 1);
+        assert_int_equal(gyre_close(rig.db), GYRE_OK);
+        assert_int_equal(open_store_with(&rig, GY_MIB), GYRE_OK);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(put(&rig, i, i % 50 == 0 ? GYRE_DURABLE : GYRE_BUFFERED), GYRE_OK);
+        }
+        kill_process(&rig, extra + 1);
+        gy_sim_disk_set_capacity(rig.disk, gy_sim_disk_used_bytes(rig.disk) + extra);
+        assert_int_equal(open_store(&rig), GYRE_OK); /* with a memtable of 64 KiB */
+        expect(&rig, count);
+        waited += rig.db->waiting != NULL;
+        check_gets_going(&rig, count);
+        kill_process(&rig, extra + 2);
+        assert_int_equal(open_store(&rig), GYRE_OK);
+        expect(&rig, count + 1);
+        end(&rig);
+    }
+    assert_in_range(waited, 10, 70);
+}
+
 int
 main(void)
 {
@@ -325,6 +364,7 @@ main(void)
         cmocka_unit_test(db_opens_on_a_full_disk_and_waits_for_space),
         cmocka_unit_test(db_opens_on_a_full_disk_when_its_manifest_is_full),
         cmocka_unit_test(db_keeps_staged_commits_on_a_full_disk),
+        cmocka_unit_test(db_opens_at_every_degree_of_fullness),
     };
 
     return cmocka_run_group_tests_name("db_full_disk", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
 
 #include "engine/codec/checksum.h"
 #include "engine/codec/coding.h"
@@ -386,6 +387,23 @@ check_entry(const struct rig *rig, const struct gy_entry *entry, uint32_t at)
     }
 }
 
+/* What can be said without reading is right, too: where there is damage nothing is. */
+static void
+check_try(struct rig *rig, struct gy_table *table, uint32_t i)
+{
+    const struct gyre_slice key = rig->entries[i].key;
+    struct gy_table_result result;
+
+    if (gy_table_try_get(table, key, gy_filter_hash(key), GY_SEQUENCE_MAX, &result) &&
+        (result.found || rig->change->part != change_filter)) {
+        check_entry(rig,
+                    &(struct gy_entry){
+                        .key = key, .tag = result.found ? result.tag : 0, .value = result.value},
+                    i);
+        gy_cache_unpin(rig->kit.cache, &result.pin);
+    }
+}
+
 GY_SUSPENDS static void
 await_gets(struct rig *rig, struct gy_table *table)
 {
@@ -406,6 +424,7 @@ await_gets(struct rig *rig, struct gy_table *table)
                         i);
             gy_cache_unpin(rig->kit.cache, &result.pin);
         }
+        check_try(rig, table, i);
         if (i % 16 == 0) {
             (void)gy_table_await_offset(table, key, &offset); /* an estimate: any answer will do */
         }
@@ -627,12 +646,78 @@ table_salvage_goes_on_behind_what_cannot_be_read(void **state)
     disk_kit_free(&rig.kit);
 }
 
+static gyre_status
+stop_at_third(void *arg, const struct gy_entry *entry)
+{
+    uint32_t *count = arg;
+
+    (void)entry;
+    return ++*count == 3 ? GYRE_CANCELED : GYRE_OK;
+}
+
+static void
+stopped_main(void *arg)
+{
+    struct rig *rig = arg;
+    const struct gy_sim_faults faults = {.rule_count = 1,
+                                         .rules = {{.fault = GY_SIM_FAULT_ERROR,
+                                                    .op_mask = 1u << GY_OP_READ,
+                                                    .nth = 1,
+                                                    .is_repeated = true,
+                                                    .os_errno = ENOMEM}}};
+    uint32_t count = 0;
+    struct gy_table_check check = {.each = stop_at_third, .arg = &count};
+    struct gy_table *table;
+
+    gy_in_coroutine();
+    table = disk_kit_await_table(&rig->kit, &(struct disk_kit_table_options){.number = 9},
+                                 rig->entries, COUNT);
+    assert_int_equal(gy_table_await_check(table, &check), GYRE_CANCELED);
+    assert_int_equal(count, 3);
+    assert_int_equal(check.damage_count, 0);
+    check = (struct gy_table_check){.each = on_entry, .arg = rig};
+    gy_world_sim_set_faults(rig->kit.world, &faults);
+    assert_int_equal(gy_table_await_check(table, &check), GYRE_NO_MEMORY);
+    gy_world_sim_set_faults(rig->kit.world, NULL);
+    assert_int_equal(check.damage_count, 0);
+    gy_table_set_await_close_all(&rig->kit.set);
+    for (int64_t size = 100; size >= 0; size -= 100) { /* less than a page, then nothing */
+        assert_int_equal(gy_sim_disk_resize(rig->kit.disk, PATH, (uint64_t)size), 0);
+        assert_int_equal(gy_table_await_check(table, &check), GYRE_OK);
+        assert_int_equal(check.damage_count, 1);
+        assert_int_equal(check.entry_count, 0);
+    }
+    assert_int_equal(gy_sim_disk_remove(rig->kit.disk, PATH), 0);
+    assert_int_equal(gy_table_await_check(table, &check), GYRE_OK);
+    assert_int_equal(check.damage_count, 1);
+    gy_table_unref(table);
+}
+
+/* Goal:   a check that cannot go on is no check that has found nothing: who takes its entries, and
+ *         memory that is missing, stop it with their status; what is not there is damage.
+ * Method: a taker that says no, a device without memory, a file that is cut to nothing and removed.
+ */
+static void
+table_check_says_why_it_stopped(void **state)
+{
+    static const struct change no_change = {.name = "none"};
+    static struct rig rig;
+    (void)state;
+
+    make_entries(&rig);
+    rig.change = &no_change;
+    disk_kit_make(&rig.kit, NULL);
+    disk_kit_run(&rig.kit, stopped_main, &rig);
+    disk_kit_free(&rig.kit);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_sealed_with_care_is_read_right_or_told),
         cmocka_unit_test(table_salvage_goes_on_behind_what_cannot_be_read),
+        cmocka_unit_test(table_check_says_why_it_stopped),
     };
 
     return cmocka_run_group_tests_name("table_sealed", tests, NULL, NULL);
