@@ -539,12 +539,6 @@ gy_wal_live_bytes(const struct gy_wal *wal)
     return (wal->log_count - 1) * wal->config.slot_size + wal->offset;
 }
 
-uint64_t
-gy_wal_oldest_sequence(const struct gy_wal *wal)
-{
-    return wal->log_count > 0 ? wal->logs[0].sequence_first : wal->sequence_next;
-}
-
 void
 gy_log_mark_encode(uint8_t target[GY_LOG_MARK_SIZE], uint64_t manifest_number,
                    uint64_t manifest_end)

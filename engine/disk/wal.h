@@ -208,8 +208,6 @@ void gy_wal_note_release(struct gy_wal *wal, gyre_status status);
 void gy_wal_poison(struct gy_wal *wal, gyre_status status);
 
 uint64_t gy_wal_live_bytes(const struct gy_wal *wal);
-/* Of the first commit in the oldest live log: a memtable that holds it keeps that log alive. */
-uint64_t gy_wal_oldest_sequence(const struct gy_wal *wal);
 
 /* Drain, sync, write the end record (unless poisoned), stop the coroutines, close the files, drop
  * the stage. */
