@@ -253,5 +253,8 @@ if(NOT GYRE_SANITIZE AND NOT GYRE_FUZZ AND NOT GYRE_COVERAGE)
         add_test(NAME mutate_test
             COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tidy/test_mutate.py)
         gyre_test_properties(mutate_test check)
+        add_test(NAME coverage_test
+            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tests/tidy/test_coverage.py)
+        gyre_test_properties(coverage_test check)
     endif()
 endif()
