@@ -764,9 +764,10 @@ put_main(void *arg)
     uint32_t record_count = 0;
     uint64_t sequence_last = 0;
 
-    put->status =
-        gy_wal_reader_payload(&put->reader, "log", 0, put->payload, put->flags, put->part_offset,
-                              put->reader.sequence_next, &record_count, &sequence_last);
+    gy_in_coroutine();
+    put->status = gy_wal_reader_await_payload(&put->reader, "log", 0, put->payload, put->flags,
+                                              put->part_offset, put->reader.sequence_next,
+                                              &record_count, &sequence_last);
 }
 
 static void
