@@ -179,7 +179,8 @@ foreach(source ${fuzz_sources})
         endif()
         add_test(NAME ${name} WORKING_DIRECTORY ${found}
             COMMAND ${name} -max_total_time=${GYRE_FUZZ_SECONDS} -timeout=5 -rss_limit_mb=1024
-                -malloc_limit_mb=256 -print_final_stats=1 -verbosity=0 ${whole_path_flags} ${found}
+                -malloc_limit_mb=256 -error_exitcode=1 # its default, 77, would be a skip
+                -print_final_stats=1 -verbosity=0 ${whole_path_flags} ${found}
                 ${corpus})
     else()
         gyre_fuzz_program(${name} ${source} tests/fuzz/replay_main.c)
