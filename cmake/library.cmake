@@ -32,6 +32,15 @@ if(switch MATCHES "ucontext")
     target_compile_definitions(gyre_inside INTERFACE GY_SWITCH_UCONTEXT)
 endif()
 
+# Static probes (docs/probes.md), where systemtap-sdt-dev is there.
+option(GYRE_PROBES "Static probes for bpftrace and perf, where <sys/sdt.h> is found." ON)
+if(GYRE_PROBES)
+    check_include_file(sys/sdt.h GYRE_HAS_SDT)
+    if(GYRE_HAS_SDT)
+        target_compile_definitions(gyre_inside INTERFACE GY_HAS_SDT)
+    endif()
+endif()
+
 add_library(gyre_objects OBJECT ${gyre_sources} ${gyre_switch_source})
 set_target_properties(gyre_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_link_libraries(gyre_objects PRIVATE gyre_core_flags gyre_inside)

@@ -42,7 +42,13 @@ endforeach()
 
 # Examples are built as a user builds them: the shared library and the public headers, nothing else.
 # Those of the simulator (sim_*) take the static one, as it does.
+# Hosts of other event loops link those: io_uring is there in any case, libuv where it is found.
 file(GLOB example_sources CONFIGURE_DEPENDS examples/*.c)
+pkg_check_modules(UV IMPORTED_TARGET libuv)
+if(NOT UV_FOUND)
+    list(FILTER example_sources EXCLUDE REGEX "/libuv_host\\.c$")
+    message(STATUS "examples/libuv_host is not built: libuv was not found")
+endif()
 foreach(source ${example_sources})
     get_filename_component(name ${source} NAME_WE)
     add_executable(example_${name} ${source})
@@ -57,6 +63,11 @@ foreach(source ${example_sources})
         target_include_directories(plugin_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
     else()
         target_link_libraries(example_${name} PRIVATE gyre gyre_flags)
+    endif()
+    if(name MATCHES "^libuv_")
+        target_link_libraries(example_${name} PRIVATE PkgConfig::UV)
+    elseif(name MATCHES "^uring_")
+        target_link_libraries(example_${name} PRIVATE PkgConfig::GYRE_URING)
     endif()
 endforeach()
 

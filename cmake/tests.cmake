@@ -201,10 +201,18 @@ foreach(source ${fuzz_sources})
     gyre_test_properties(${name} fuzz)
 endforeach()
 
-# Examples run in an empty folder of their own.
+# Examples run in an empty folder of their own; a server has a client that tests it.
 if(GYRE_PROGRAMS)
     foreach(source ${example_sources})
         get_filename_component(name ${source} NAME_WE)
+        if(EXISTS ${PROJECT_SOURCE_DIR}/tests/examples/test_${name}.py)
+            add_test(NAME example_${name} COMMAND python3
+                ${PROJECT_SOURCE_DIR}/tests/examples/test_${name}.py
+                $<TARGET_FILE:example_${name}>)
+            gyre_test_properties(example_${name} example)
+            set_tests_properties(example_${name} PROPERTIES TIMEOUT 400) # waits for the device
+            continue()
+        endif()
         add_test(NAME example_${name} COMMAND bash
             ${PROJECT_SOURCE_DIR}/tests/checks/in_new_folder.sh $<TARGET_FILE:example_${name}>)
         gyre_test_properties(example_${name} example)

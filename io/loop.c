@@ -8,6 +8,7 @@
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/probes.h"
 
 #define CO_COUNT_DEFAULT 4096u
 
@@ -234,6 +235,7 @@ account(struct gy_loop *loop, const struct gy_req *req, uint64_t now_ns)
 {
     struct gy_io_stats *stats = &loop->stats;
 
+    GY_PROBE4(io__done, req->klass, req->op, req->result, gy_sub_sat(now_ns, req->submitted_ns));
     stats->count[req->klass]++;
     stats->device_ns[req->klass] += gy_sub_sat(now_ns, req->submitted_ns);
     stats->stall_count += gy_sub_sat(now_ns, req->submitted_ns) >= GY_IO_STALL_NS;
@@ -329,9 +331,13 @@ gy_loop_is_idle(const struct gy_loop *loop)
 void
 gy_loop_await_done(struct gy_loop *loop, struct gy_req *req)
 {
+    const enum gy_away before = gy_trace_begin_away(&loop->sched, GY_AWAY_DEVICE);
+
+    gy_scope_note_device(&loop->sched);
     while (!req->done) { /* wake-ups may be spurious (C2) */
         gy_await_park(&loop->sched);
     }
+    gy_trace_end_away(&loop->sched, before);
 }
 
 int32_t

@@ -11,7 +11,8 @@
 #define GY_LOOP_H
 
 #include "io/co/sched.h"
-#include "io/co/sync.h"
+#include "io/co/scope.h"
+#include "io/co/trace.h"
 #include "io/world.h"
 
 #define GY_TURN_BUDGET_NS (50ull * 1000ull)

@@ -28,6 +28,16 @@ struct gy_posix_file {
     bool is_registered; /* the ring's table holds it too, at the same index */
 };
 
+/* posix_wake.c: what a host's event loop polls. `set` holds the other two, edge-triggered. */
+struct gy_posix_wake {
+    int set;            /* epoll; -1 or 0 with is_open false: none yet */
+    int event;          /* eventfd: at once */
+    int timer;          /* timerfd */
+    bool is_open;
+    bool is_signaled;   /* `event` was written since the last drain */
+    uint64_t armed_ns;  /* of `timer`; GY_NEVER: not armed */
+};
+
 /* Base of both worlds: `world` is first, so a pointer to one is a pointer to the other.
  * Owns: the file table and every descriptor in it. Borrows: the heap. */
 struct gy_posix {
@@ -42,6 +52,7 @@ struct gy_posix {
     bool has_openat2;
     bool may_ask_tags;      /* in_flight_max was not configured: the first directory may lower it */
     char stage_dir[GY_STAGE_PATH_MAX - 48];
+    struct gy_posix_wake wake;
 };
 
 gyre_status gy_posix_init(struct gy_posix *posix, const struct gy_world_config *config,
@@ -83,6 +94,11 @@ int gy_posix_stage_create(struct gy_world *world, struct gy_stage *stage, const 
                           size_t size);
 int gy_posix_stage_open(struct gy_world *world, struct gy_stage *stage, const uint64_t id[2]);
 bool gy_posix_stage_close(struct gy_world *world, struct gy_stage *stage, bool unlink);
+
+int gy_posix_wake_fd(struct gy_world *world);
+void gy_posix_wake_drain(struct gy_world *world);
+void gy_posix_wake_at(struct gy_world *world, uint64_t at_ns);
+void gy_posix_wake_fini(struct gy_posix *posix); /* zeroed is fine */
 
 /* Sleep until now_ns time `deadline_ns`, or until a signal. */
 void gy_posix_sleep_until(uint64_t deadline_ns);

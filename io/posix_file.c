@@ -88,6 +88,7 @@ gy_posix_fini(struct gy_posix *posix)
             (void)close(posix->files[i].fd);
         }
     }
+    gy_posix_wake_fini(posix);
     gy_heap_free(posix->heap, posix->files);
     gy_heap_free(posix->heap, posix->free_slots);
     posix->files = NULL;
@@ -469,8 +470,10 @@ run_free_space(int fd, uint64_t *ret_size)
     if (fstatvfs(fd, &vfs) != 0) {
         return -errno;
     }
-    /* f_bavail, not f_bfree: what is kept for root is not ours even if we are root today. */
-    if (__builtin_mul_overflow((uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, ret_size)) {
+    /* f_bavail, not f_bfree: what is kept for root is not ours even if we are root today. A file
+     * system that has no blocks at all (some of FUSE) does not say how many are free. */
+    if (vfs.f_blocks == 0 ||
+        __builtin_mul_overflow((uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, ret_size)) {
         *ret_size = UINT64_MAX;
     }
     return 0;

@@ -45,7 +45,8 @@ enum gy_op {
     GY_OP_STAT,       /* slot -> 0 and ret_size = file size in bytes */
     GY_OP_LIST,       /* slot of a directory, list callback -> 0 */
     GY_OP_LOCK,       /* slot [GY_LOCK_SHARED]: never waits; -EWOULDBLOCK when it is held -> 0 */
-    GY_OP_FREE_SPACE, /* slot of a directory -> 0 and ret_size = bytes free to us there */
+    /* slot of a directory -> 0 and ret_size = bytes free to us there; UINT64_MAX: nobody knows */
+    GY_OP_FREE_SPACE,
     GY_OP_COUNT
 };
 
@@ -193,6 +194,16 @@ struct gy_world_ops {
     /* Bring the counters of info that cost a look at the system (worker_count) up to date. NULL:
      * there are none. */
     void (*refresh_info)(struct gy_world *world);
+    /* For a host that waits in an event loop of its own. All NULL: this world has none.
+     * wake_fd: a descriptor to poll for reading (-errno), opened at the first call. It becomes
+     * readable when a request has completed, and when wake_at says so.
+     * wake_drain: the host has come, nothing is announced any more; until wake_at, completions are
+     * not announced.
+     * wake_at: readable at now_ns time `at_ns` (0: at once; GY_NEVER: not for a time), or at once
+     * when something has completed since the last reap(). */
+    int (*wake_fd)(struct gy_world *world);
+    void (*wake_drain)(struct gy_world *world);
+    void (*wake_at)(struct gy_world *world, uint64_t at_ns);
 };
 
 #define GY_ARENA_CHUNK (2u * 1024u * 1024u)

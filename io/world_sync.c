@@ -102,6 +102,13 @@ sync_close(struct gy_world *world)
     gy_heap_free(sync->posix.heap, sync);
 }
 
+/* What is queued is done by reap(): the host has to come for it. */
+static void
+sync_wake_at(struct gy_world *world, uint64_t at_ns)
+{
+    gy_posix_wake_at(world, gy_list_is_empty(&sync_of(world)->queue) ? at_ns : 0);
+}
+
 static const struct gy_world_ops sync_ops = {
     .submit = sync_submit,
     .reap = sync_reap,
@@ -115,6 +122,9 @@ static const struct gy_world_ops sync_ops = {
     .stage_open = gy_posix_stage_open,
     .stage_close = gy_posix_stage_close,
     .close = sync_close,
+    .wake_fd = gy_posix_wake_fd,
+    .wake_drain = gy_posix_wake_drain,
+    .wake_at = sync_wake_at,
 };
 
 gyre_status

@@ -433,6 +433,49 @@ uring_close(struct gy_world *world)
     gy_heap_free(heap, uring);
 }
 
+/* ---- A host that polls ---- */
+
+static int
+uring_wake_fd(struct gy_world *world)
+{
+    struct gy_uring *uring = gy_uring_of(world);
+    const bool is_new = !uring->posix.wake.is_open;
+    const int fd = gy_posix_wake_fd(world);
+    int result;
+
+    if (fd < 0 || !is_new) {
+        return fd;
+    }
+    result = io_uring_register_eventfd(&uring->ring, uring->posix.wake.event);
+    if (result < 0) {
+        gy_posix_wake_fini(&uring->posix);
+        return result;
+    }
+    return fd;
+}
+
+static void
+uring_wake_drain(struct gy_world *world)
+{
+    struct gy_uring *uring = gy_uring_of(world);
+
+    (void)io_uring_cq_eventfd_toggle(&uring->ring, false); /* a word that the kernel looks at */
+    gy_posix_wake_drain(world);
+}
+
+static void
+uring_wake_at(struct gy_world *world, uint64_t at_ns)
+{
+    struct gy_uring *uring = gy_uring_of(world);
+    bool is_late;
+
+    (void)io_uring_cq_eventfd_toggle(&uring->ring, true);
+    io_uring_smp_mb(); /* before the look: nothing is missed between */
+    is_late = has_news(uring) || !gy_list_is_empty(&uring->plain) ||
+              !gy_list_is_empty(&uring->done) || io_uring_sq_ready(&uring->ring) != 0;
+    gy_posix_wake_at(world, is_late ? 0 : at_ns);
+}
+
 static const struct gy_world_ops uring_ops = {
     .submit = uring_submit,
     .reap = uring_reap,
@@ -448,6 +491,9 @@ static const struct gy_world_ops uring_ops = {
     .close = uring_close,
     .arena_remove = gy_uring_arena_remove,
     .refresh_info = uring_refresh_info,
+    .wake_fd = uring_wake_fd,
+    .wake_drain = uring_wake_drain,
+    .wake_at = uring_wake_at,
 };
 
 static gyre_status

@@ -40,6 +40,22 @@ struct gyre_error {
     uint64_t offset;     /* bytes from the start of `file`; UINT64_MAX = none */
     char file[48];       /* name inside the store, "" = none */
     char text[240];
+    /* A write that was not answered OK: 1 = it may be kept all the same, wholly; 0 = it is not
+     * there and never will be. */
+    uint32_t maybe_done;
+    uint32_t cause;      /* AGAIN, NO_SPACE: enum gyre_wait_cause */
+    uint64_t retry_ns;   /* then: about how long to stay away */
+};
+
+/* What a write waits for, or would have to. */
+enum gyre_wait_cause {
+    GYRE_WAIT_NONE = 0,
+    GYRE_WAIT_PACE = 1,       /* compaction is behind: writers go at the pace of its work */
+    GYRE_WAIT_MEMTABLES = 2,  /* all are full and being flushed */
+    GYRE_WAIT_LOG = 3,        /* log space, or the log's buffers */
+    GYRE_WAIT_MEMORY = 4,     /* memory_limit, until a memtable is flushed */
+    GYRE_WAIT_DISK = 5,       /* disk_quota or the disk, until compaction or somebody makes room */
+    GYRE_WAIT_PAUSED = 6      /* gyre_pause, and memtables or logs are full */
 };
 
 GYRE_EXTERN_C_BEGIN

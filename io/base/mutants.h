@@ -77,7 +77,14 @@
       "a search in a block skips entries that share just what matched") \
     X(45, separator_too_small, "an index entry is smaller than the last key of its block") \
     X(46, table_without_smallest_key, "a table is not looked into for its smallest key") \
-    X(47, damaged_block_cached, "a block that failed its checksum is kept in the cache")
+    X(47, damaged_block_cached, "a block that failed its checksum is kept in the cache") \
+    X(48, answer_lost, "an operation that was cancelled is never called back") \
+    X(49, answer_doubled, "an operation that was cancelled at work is answered at its end too") \
+    X(50, span_freed_in_flight, "who gives up a read frees its buffer before the device is done") \
+    X(51, ended_write_goes_on, "a write goes on when it is woken, although it was given up") \
+    X(52, given_up_write_not_in_doubt, \
+      "a write that is in the log already is said not to be done") \
+    X(53, deadline_forgotten, "the deadline of an operation at work is not looked at")
 /* clang-format on */
 
 #endif

@@ -25,6 +25,7 @@
     X(log_slot_not_made) \
     X(log_slot_given_back) \
     X(log_switch_put_off) \
+    X(sync_told_of_full_disk) \
     X(log_switched) \
     X(staged_group_to_log) \
     X(log_end_record_written) \
@@ -79,7 +80,19 @@
     X(tombstone_kept) \
     X(sequence_zeroed) \
     X(output_cut) \
+    X(job_over_its_budget) \
     X(writer_waited_at_pacer) \
+    X(op_ended_in_queue) \
+    X(op_ended_at_work) \
+    X(op_left_to_itself) \
+    X(op_waited_for_coroutine) \
+    X(close_waited_for_calls) \
+    /* space */ \
+    X(puts_refused_for_space) \
+    X(puts_taken_again) \
+    X(compaction_waited_for_space) \
+    X(compaction_tried_in_little_space) \
+    X(compaction_for_space) \
     /* cache and reading */ \
     X(cache_flight_joined) \
     X(block_good_when_read_again) \

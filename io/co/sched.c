@@ -8,7 +8,9 @@
 
 #include "io/base/bits.h"
 #include "io/base/fail.h"
+#include "io/base/probes.h"
 #include "io/co/timers.h"
+#include "io/co/trace.h"
 
 #define SLICE_BUDGET_NS (50 * GY_NS_PER_US)
 #define SLICE_LONG_NS (50 * GY_NS_PER_US)    /* from here on CPU time is asked for, a system call */
@@ -57,7 +59,8 @@ void
 gy_sched_fini(struct gy_sched *sched)
 {
     gy_assert(sched->current == NULL);
-    gy_assert(sched->live_count == 0 && sched->ready_count == 0 && sched->timer_count == 0);
+    gy_assert(sched->live_count == 0 && sched->ready_count == 0 && sched->timer_count == 0 &&
+              sched->timers_lent == 0);
     gy_stack_pool_fini(&sched->stacks);
     gy_heap_free(sched->heap, sched->timers);
     sched->timers = NULL;
@@ -75,6 +78,9 @@ leave(struct gy_sched *sched, struct gy_co *co, void **fake_stack)
     gy_asan_leave(fake_stack, sched->asan_host_bottom, sched->asan_host_size);
     gy_context_switch(&co->context, &sched->host);
     gy_asan_enter(co->asan_fake_stack, &sched->asan_host_bottom, &sched->asan_host_size);
+    if (gy_unlikely(sched->trace != NULL)) {
+        gy_trace_note_away(sched->trace, co->away, co->left_ns, sched->slice_start_ns);
+    }
 }
 
 static void
@@ -98,11 +104,22 @@ make_ready(struct gy_sched *sched, struct gy_co *co)
     sched->ready_count++;
 }
 
+/* The deadline of a park has passed. */
+static void
+fire(struct gy_timer *timer)
+{
+    struct gy_co *co = gy_container_of(timer, struct gy_co, timer);
+
+    gy_assert(co->state == GY_CO_PARKED);
+    co->timed_out = true;
+    make_ready(co->sched, co);
+}
+
 bool
 gy_sched_reserve(struct gy_sched *sched, uint32_t count)
 {
     return count <= sched->stacks.count_max - sched->live_count &&
-           gy_timer_reserve(sched, sched->live_count + count) &&
+           gy_timer_reserve(sched, sched->live_count + sched->timers_lent + count) &&
            gy_stack_pool_fill(&sched->stacks, count);
 }
 
@@ -118,7 +135,7 @@ gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name, void 
         return gy_fail(sched, GYRE_AGAIN, "all %u coroutines are in use", sched->live_count);
     }
     /* A timer for each, so that parking with a deadline cannot fail. */
-    if (!gy_timer_reserve(sched, sched->live_count + 1)) {
+    if (!gy_timer_reserve(sched, sched->live_count + sched->timers_lent + 1)) {
         return gy_fail(sched, GYRE_NO_MEMORY, "no memory for the timer of a coroutine");
     }
     stack = gy_stack_get(&sched->stacks);
@@ -135,8 +152,10 @@ gy_spawn(struct gy_sched *sched, enum gy_co_class klass, const char *name, void 
     co->klass = klass;
     co->wake_pending = false;
     co->timed_out = false;
-    co->deadline_ns = GY_NEVER;
-    co->timer_index = GY_TIMER_NONE;
+    co->timer = (struct gy_timer){.index = GY_TIMER_NONE, .fire = fire};
+    co->scope = NULL;
+    co->trace = NULL;
+    co->away = GY_AWAY_TURN;
     clear_error(&co->error);
     co->asan_fake_stack = NULL;
     gy_context_make(&co->context, stack->base, (size_t)((uint8_t *)co - stack->base), co_main, co);
@@ -212,6 +231,9 @@ watch(struct gy_sched *sched, const char *name, uint64_t wall_ns, uint64_t end_n
     watchdog->run_count++;
     watchdog->over_100us_count += run_ns > 100 * GY_NS_PER_US;
     watchdog->over_500us_count += run_ns > 500 * GY_NS_PER_US;
+    if (gy_unlikely(run_ns > 500 * GY_NS_PER_US)) {
+        GY_PROBE2(slice__slow, name, run_ns);
+    }
     if (run_ns > watchdog->run_ns_max) {
         watchdog->run_ns_max = run_ns;
         watchdog->run_name_max = name;
@@ -231,31 +253,22 @@ run_slice(struct gy_sched *sched, struct gy_co *co)
     sched->turn_skips = 0;
     sched->turn_look_ns = sched->slice_start_ns;
     sched->current = co;
+    sched->trace = co->trace;
     gy_asan_leave(&sched->asan_fake_stack, co->stack->base, co->stack->size);
     gy_context_switch(&sched->host, &co->context);
     gy_asan_enter(sched->asan_fake_stack, NULL, NULL);
     sched->current = NULL;
+    sched->trace = NULL;
+    end_ns = sched->now(sched->clock);
     if (co->state == GY_CO_DONE) {
-        gy_assert(co->timer_index == GY_TIMER_NONE);
+        gy_assert(co->timer.index == GY_TIMER_NONE);
         sched->live_count--;
         gy_stack_put(&sched->stacks, co->stack);
+    } else {
+        co->left_ns = end_ns;
     }
-    end_ns = sched->now(sched->clock);
     watch(sched, name, gy_sub_sat(end_ns, sched->slice_start_ns), end_ns);
     return end_ns;
-}
-
-static void
-fire_timers(struct gy_sched *sched, uint64_t now_ns)
-{
-    while (sched->timer_count > 0 && sched->timers[0]->deadline_ns <= now_ns) {
-        struct gy_co *co = sched->timers[0];
-
-        gy_assert(co->state == GY_CO_PARKED);
-        gy_timer_remove(sched, co);
-        co->timed_out = true;
-        make_ready(sched, co);
-    }
 }
 
 bool
@@ -264,7 +277,7 @@ gy_sched_run(struct gy_sched *sched, uint64_t start_ns, uint64_t budget_ns)
     uint64_t now_ns = sched->now(sched->clock);
 
     gy_assert(sched->current == NULL);
-    fire_timers(sched, now_ns);
+    gy_timers_fire(sched, now_ns);
     if (sched->ready_count == 0) {
         return false;
     }
@@ -327,11 +340,10 @@ gy_await_park_until(struct gy_sched *sched, uint64_t deadline_ns)
     }
     co->state = GY_CO_PARKED;
     co->timed_out = false;
-    co->deadline_ns = deadline_ns;
-    gy_timer_add(sched, co);
+    co->timer.deadline_ns = deadline_ns;
+    gy_timer_add(sched, &co->timer);
     leave(sched, co, &co->asan_fake_stack);
-    gy_assert(co->timer_index == GY_TIMER_NONE);
-    co->deadline_ns = GY_NEVER;
+    gy_assert(co->timer.index == GY_TIMER_NONE);
     return !co->timed_out;
 }
 
@@ -390,6 +402,6 @@ gy_wake(struct gy_co *co)
         co->wake_pending = true;
         return;
     }
-    gy_timer_remove(co->sched, co);
+    gy_timer_remove(co->sched, &co->timer);
     make_ready(co->sched, co);
 }

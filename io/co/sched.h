@@ -39,7 +39,21 @@ enum gy_co_class { GY_CLASS_FOREGROUND, GY_CLASS_BACKGROUND, GY_CLASS_COUNT };
 
 enum gy_co_state { GY_CO_READY, GY_CO_RUNNING, GY_CO_PARKED, GY_CO_DONE };
 
+#define GY_TIMER_NONE UINT32_MAX
+
+/* See timers.h. */
+struct gy_timer {
+    uint64_t deadline_ns;
+    uint32_t index;             /* in sched->timers; GY_TIMER_NONE: it is not set */
+    void (*fire)(struct gy_timer *timer);
+};
+
 struct gy_sched;
+struct gy_scope;
+struct gyre_trace;
+
+/* What a coroutine waits for (N2 in trace.h). */
+enum gy_away { GY_AWAY_TURN, GY_AWAY_DEVICE, GY_AWAY_LOG, GY_AWAY_ROOM };
 
 struct gy_co {
     struct gy_list link;        /* in a ready queue; wait queues have nodes of their own (sync.c) */
@@ -53,8 +67,11 @@ struct gy_co {
     enum gy_co_state state;
     bool wake_pending;          /* C1 */
     bool timed_out;             /* the timer of the last timed park fired */
-    uint64_t deadline_ns;       /* of the timed park in progress, else GY_NEVER */
-    uint32_t timer_index;       /* position in the timer heap; UINT32_MAX = none */
+    struct gy_timer timer;      /* of the timed park in progress */
+    struct gy_scope *scope;     /* the operation it works for (scope.h); NULL: none that can end */
+    struct gyre_trace *trace;     /* N1 in trace.h */
+    uint64_t left_ns;           /* when its last slice ended */
+    enum gy_away away;
     struct gyre_error error;    /* last failure in this coroutine */
     void *asan_fake_stack;
 };
@@ -71,12 +88,14 @@ struct gy_sched {
     struct gy_heap *heap;
     struct gy_stack_pool stacks;
     struct gy_co *current;      /* NULL: the host's own stack is running */
+    struct gyre_trace *trace;     /* N1 in trace.h */
     struct gy_context host;
     struct gy_list ready[GY_CLASS_COUNT];
     uint32_t ready_count;
     uint32_t live_count;
     uint32_t foreground_runs;   /* since the last background run, C3 */
-    struct gy_co **timers;      /* binary heap by deadline */
+    struct gy_timer **timers;   /* binary heap by deadline (timers.h) */
+    uint32_t timers_lent;       /* besides one for each coroutine */
     uint32_t timer_count;
     uint32_t timer_capacity;
     uint64_t slice_start_ns;

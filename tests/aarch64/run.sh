@@ -33,8 +33,8 @@ flags=(-std=gnu17 -O2 -g -I. -Iinclude -isystem "$build/include" -DGYRE_SLOW_ASS
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
     -Wno-unused-result -Werror)
 coroutines=(io/base/*.c io/co/*.c)
-machine=("${coroutines[@]}" io/{arena,file,identity,loop,posix,posix_file,world_sync}.c io/sim/*.c
-    tests/aarch64/stand_ins.c)
+machine=("${coroutines[@]}" io/{arena,file,identity,loop,posix,posix_file,posix_wake}.c
+    io/world_sync.c io/sim/*.c tests/aarch64/stand_ins.c)
 engine=("${machine[@]}" engine/*/*.c -DGYRE_WITH_ENGINE)
 here=io/co/switch_$(uname -m).S
 [ -f "$here" ] || here=-DGY_SWITCH_UCONTEXT
