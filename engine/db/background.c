@@ -8,12 +8,13 @@
  */
 #include "engine/db/background.h"
 #include "engine/db/begin.h"
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
 #include "engine/disk/names.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/checked.h"
 #include "io/base/fail.h"
+#include "io/base/probes.h"
 
 #include "io/base/ban.h"
 
@@ -32,7 +33,7 @@ sched_of(gyre_db *db)
 bool
 gy_background_may_work(const gyre_db *db)
 {
-    return !db->stop && db->manifest.poison == GYRE_OK;
+    return !db->stop && !db->gate.is_closed && db->manifest.poison == GYRE_OK;
 }
 
 /* 0 below `soft`, 1024 at `hard`. */
@@ -56,7 +57,7 @@ pressure(const gyre_db *db)
     const uint32_t level0 = db->options.level0_tables;
     uint64_t most;
 
-    if (db->options.background_off || db->background_status != GYRE_OK ||
+    if (db->options.background_off || db->background_status != GYRE_OK || db->space.job_waits ||
         !gy_background_may_work(db)) {
         return 0; /* nothing works the debt off: writers would wait for nothing */
     }
@@ -77,6 +78,8 @@ void
 gy_db_kick(gyre_db *db)
 {
     gy_pacer_set_pressure(&db->pacer, pressure(db));
+    gy_space_update(db);
+    gy_event_update(db);
     gy_waitq_wake_all(&db->work);
 }
 
@@ -96,7 +99,8 @@ gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context)
                                      .compression_level = o->compression_level,
                                      .table_size = o->table_size,
                                      .next_file_number = &db->next_file_number,
-                                     .cancel = &db->stop};
+                                     .cancel = &db->stop,
+                                     .gate = &db->gate};
 
     for (uint32_t i = 0; i < GY_LEVEL_COUNT; i++) {
         context.compress_level[i] = o->compression == GYRE_COMPRESSION_ZSTD ||
@@ -118,8 +122,11 @@ gy_background_note(gyre_db *db, gyre_status status, const char *what)
     if (status != GYRE_OK) {
         db->background_error = *gy_sched_error(sched_of(db));
         db->background_failures++;
+        db->events.error_ns = gy_loop_now(&db->loop->io);
+        gy_event_note_damage(db, status);
         gy_loop_log(db->loop, GYRE_LOG_ERROR, "%s failed: %s", what, db->background_error.text);
     }
+    gy_event_update(db);
     gy_waitq_wake_all(&db->installed);
     gy_waitq_wake_all(&db->room);
 }
@@ -190,12 +197,15 @@ await_flush_one(gyre_db *db, struct gy_memtable *memtable)
     uint64_t *snapshots = NULL;
     uint32_t snapshot_count = 0;
     gyre_status status = gy_db_snapshot_list(db, &snapshots, &snapshot_count);
+    const uint64_t begun_ns = gy_loop_now(&db->loop->io);
 
     if (status != GYRE_OK) {
         return status;
     }
+    GY_PROBE2(flush__start, db->store_id, gy_memtable_bytes(memtable));
     gy_memtable_ref(memtable);
     gy_db_job_context(db, &context);
+    context.turn = &db->loop->flush_turn;
     gy_job_result_init(&result);
     gy_mutex_await_lock(sched_of(db), &db->loop->flush_turn);
     status = gy_flush_await_run(&context, memtable, snapshots, snapshot_count, &result);
@@ -220,7 +230,11 @@ await_flush_one(gyre_db *db, struct gy_memtable *memtable)
         db->counters.flush_count++;
         db->counters.flush_bytes_written += result.bytes_written;
         db->counters.entries_dropped += result.entries_dropped;
+        gy_measure_note(db->loop->measures, GYRE_MEASURE_FLUSH,
+                        gy_sub_sat(gy_loop_now(&db->loop->io), begun_ns), true);
+        gy_event_job_done(db, GYRE_EVENT_FLUSHED, result.bytes_written, 0);
     }
+    GY_PROBE3(flush__done, db->store_id, result.bytes_written, status);
     gy_job_result_fini(&result, &db->loop->io.heap);
     gy_heap_free(&db->loop->io.heap, snapshots);
     gy_memtable_unref(memtable);
@@ -277,6 +291,7 @@ flusher_main(void *arg)
         if (db->has_wal && status != GYRE_CANCELED) {
             gy_wal_note_release(&db->wal, status);
         }
+        gy_space_await_ask(db);
         gy_db_kick(db);
         if (status != GYRE_OK && !db->stop) {
             gy_await_sleep(sched_of(db), GY_BACKGROUND_RETRY_NS);
@@ -323,6 +338,7 @@ GY_SUSPENDS gyre_status
 gy_db_await_flushed(gyre_db *db, uint64_t sequence)
 {
     const uint64_t failures_before = db->background_failures;
+    gyre_status status;
 
     while (is_in_memtable(db, sequence)) {
         if (db->waiting != NULL) {
@@ -339,16 +355,22 @@ gy_db_await_flushed(gyre_db *db, uint64_t sequence)
         if (db->stop) {
             return gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
         }
+        status = gy_pause_refusal(db);
+        if (status != GYRE_OK) {
+            return status;
+        }
         if (gy_memtable_count(db->view->active) > 0 &&
             gy_memtable_sequence_first(db->view->active) <= sequence) {
-            const gyre_status status = gy_db_rotate(db);
-
+            status = gy_db_rotate(db);
             if (status == GYRE_NO_MEMORY) {
                 return status;
             }
         }
         gy_db_kick(db);
-        gy_waitq_await(sched_of(db), &db->installed);
+        status = gy_scope_await(sched_of(db), &db->installed);
+        if (status != GYRE_OK) {
+            return status;
+        }
     }
     return GYRE_OK;
 }
@@ -363,18 +385,22 @@ remover_main(void *arg)
 
     gy_in_coroutine();
     while (!db->stop || set->removed_count > 0) {
+        struct gy_removed_table removed;
         char name[GY_NAME_MAX];
 
         if (set->removed_count == 0) {
             gy_waitq_await(sched_of(db), &set->removed_waiters);
             continue;
         }
-        gy_name_table(name, set->removed[set->removed_count - 1]);
-        set->removed_count--;
+        removed = gy_table_set_take_removed(set);
+        gy_name_table(name, removed.number);
         GY_SOMETIMES(table_removed);
         if (db->manifest.poison == GYRE_OK || GY_MUTANT(inputs_removed_after_failed_manifest)) {
             /* else the edit that freed it may not be there; what stays is removed at open */
-            (void)gy_file_await_unlink(&db->loop->io, &db->dir, name);
+            if (gy_file_await_unlink(&db->loop->io, &db->dir, name) == GYRE_OK) {
+                gy_table_set_note_gone(set, &removed);
+                gy_space_update(db);
+            }
         }
     }
     db->background_live--;
@@ -389,6 +415,7 @@ gy_background_await_stop(gyre_db *db)
     db->stop = true;
     gy_waitq_wake_all(&db->work);
     gy_waitq_wake_all(&db->tables.removed_waiters);
+    gy_waitq_wake_all(&db->gate.opened);
     gy_waitq_wake_all(&db->installed);
     gy_waitq_wake_all(&db->room);
     if (db->has_wal) {
@@ -412,6 +439,7 @@ gy_background_await_start(gyre_db *db)
                       {"log watch", watcher_main}};
     const size_t count = sizeof(coroutines) / sizeof(coroutines[0]) - (db->has_wal ? 0 : 1);
 
+    gy_space_await_ask(db);
     db->pacer.background_bytes_per_s = BACKGROUND_BYTES_PER_S;
     for (size_t i = 0; i < count; i++) {
         const gyre_status status = gy_spawn(sched_of(db), GY_CLASS_BACKGROUND, coroutines[i].name,

@@ -31,6 +31,11 @@ void gy_background_note(gyre_db *db, gyre_status status, const char *what);
 bool gy_background_may_work(const gyre_db *db);
 void gy_compactor_main(void *arg);
 
+/* BUSY while background work is paused: for who would wait for it. (pause.c) */
+GYRE_NODISCARD gyre_status gy_pause_refusal(gyre_db *db);
+/* The store closes: nothing is paused any more. (pause.c) */
+void gy_pause_end(gyre_db *db);
+
 /* Fill the context of a job. (background.c) */
 void gy_db_job_context(gyre_db *db, struct gy_job_context *ret_context);
 /* Run one job that was picked and install its result; tables of the job are marked being_compacted

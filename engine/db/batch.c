@@ -102,6 +102,7 @@ add(gyre_batch *batch, const struct gy_operation *operation)
     gy_assert(end == batch->data + batch->size);
     batch->user_bytes += user_bytes;
     batch->count++;
+    batch->put_count += operation->kind == GY_KIND_PUT;
     gy_heap_free(&batch->heap, old);
     return GYRE_OK;
 }
@@ -135,6 +136,7 @@ gyre_batch_clear(gyre_batch *batch)
     if (batch != NULL) {
         batch->size = 0;
         batch->count = 0;
+        batch->put_count = 0;
         batch->user_bytes = 0;
     }
 }
@@ -172,6 +174,7 @@ gyre_batch_append(gyre_batch *batch, const gyre_batch *source)
     memcpy(batch->data + batch->size, source->data, source->size);
     batch->user_bytes += source->user_bytes;
     batch->count += source->count;
+    batch->put_count += source->put_count;
     batch->size += source->size;
     gy_heap_free(&batch->heap, old);
     return GYRE_OK;

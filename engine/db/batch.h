@@ -17,6 +17,7 @@ struct gyre_batch {
     size_t capacity;
     uint64_t user_bytes; /* of keys and values */
     uint32_t count;
+    uint32_t put_count;
 };
 
 /* All operations; they live until the batch changes. */

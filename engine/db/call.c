@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
+#include "engine/db/op.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
@@ -100,6 +101,7 @@ struct call {
     gyre_loop *loop;
     void (*fn)(void *arg);
     void *arg;
+    struct gyre_trace *trace; /* of the call: N1 in trace.h */
     bool done;
 };
 
@@ -109,7 +111,9 @@ call_main(void *arg)
     struct call *call = arg;
     struct gy_sched *sched = &call->loop->io.sched;
 
+    gy_trace_set(sched, call->trace);
     call->fn(call->arg);
+    gy_trace_set(sched, NULL);
     sched->host_error = sched->current->error; /* the caller is the host */
     call->done = true;
 }
@@ -130,12 +134,16 @@ gyre_status
 gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
 {
     struct gy_sched *sched = &loop->io.sched;
-    struct call call = {.loop = loop, .fn = fn, .arg = arg};
+    struct call call = {.loop = loop, .fn = fn, .arg = arg, .trace = sched->trace};
     gyre_status status;
 
     if (sched->current != NULL) {
         fn(arg);
         return GYRE_OK;
+    }
+    if (loop->in_completion) {
+        return gy_loop_fail(loop, GYRE_MISUSE,
+                            "a call that may wait, in a callback of gyre_loop_poll: submit it");
     }
     gy_assert(!loop->driving); /* the host's stack is in gy_call only once: callbacks are refused */
     status = gy_spawn(sched, GY_CLASS_FOREGROUND, name, call_main, &call, NULL);
@@ -153,8 +161,10 @@ gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
             break;
         }
         gy_loop_poll(&loop->io, !runnable, runnable, GY_NEVER);
+        gy_measure_tell(loop);
     }
     gy_call_breathe(loop);
     loop->driving = false;
+    gy_poll_notify(loop);
     return GYRE_OK;
 }

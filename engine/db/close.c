@@ -2,8 +2,11 @@
  * background, give everything back. */
 #include "engine/db/background.h"
 #include "engine/db/begin.h"
-#include "engine/db/db.h"
+#include "engine/db/op.h"
+#include "engine/disk/wal_append.h"
 #include "io/base/assert.h"
+#include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -38,68 +41,138 @@ gy_db_await_teardown(gyre_db *db)
     (void)gy_file_await_close(io, &db->dir);
 }
 
+/* Calls in progress: operations are answered CLOSED at once, who waits for room is told, and what
+ * has been begun is brought to its end. */
+static GY_SUSPENDS void
+await_calls(gyre_db *db)
+{
+    gy_ops_end(db);
+    gy_pause_end(db);
+    gy_pacer_close(&db->pacer);
+    if (db->has_wal) {
+        gy_wal_refuse(&db->wal);
+    }
+    gy_waitq_wake_all(&db->room);
+    gy_waitq_wake_all(&db->installed);
+    if (db->call_count > 0) {
+        GY_SOMETIMES(close_waited_for_calls);
+    }
+    while (db->call_count > 0) {
+        gy_waitq_await(&db->loop->io.sched, &db->calls_done);
+    }
+}
+
+static GY_SUSPENDS void
+await_close(gyre_db *db)
+{
+    struct gy_sched *sched = &db->loop->io.sched;
+    gyre_status status = GYRE_OK;
+    struct gyre_error error;
+
+    await_calls(db);
+    if (!db->has_wal && !db->read_only && db->waiting == NULL) {
+        status = gy_db_await_flushed(db, db->sequence); /* NOWAL: tables are all there is */
+    }
+    error = *gy_sched_error(sched);
+    gy_background_await_stop(db);
+    if (db->waiting != NULL) {
+        status = gy_begin_await_close(db);
+        error = *gy_sched_error(sched);
+    }
+    if (db->has_wal) {
+        const gyre_status closed = gy_wal_await_close(&db->wal);
+
+        if (status == GYRE_OK && closed != GYRE_OK) {
+            status = closed;
+            error = *gy_sched_error(sched);
+        }
+        db->wal.config.loop = NULL; /* closed */
+    }
+    gy_db_await_teardown(db);
+    db->close_status = status;
+    db->close_error = error;
+    db->state = GY_DB_CLOSED;
+    gy_waitq_wake_all(&db->closed);
+}
+
+static void
+closer_main(void *arg)
+{
+    gy_in_coroutine();
+    await_close(arg);
+}
+
 struct close_call {
     gyre_db *db;
     gyre_status status;
 };
 
+/* The closing has a coroutine of its own, so that its caller may give up waiting. */
 static void
 close_run(void *arg)
 {
     struct close_call *call = arg;
     gyre_db *db = call->db;
     struct gy_sched *sched = &db->loop->io.sched;
-    struct gyre_error error;
 
     gy_in_coroutine();
-    db->state = GY_DB_CLOSING;
-    if (!db->has_wal && !db->read_only && db->waiting == NULL) {
-        call->status = gy_db_await_flushed(db, db->sequence); /* NOWAL: tables are all there is */
-    }
-    error = *gy_sched_error(sched);
-    gy_background_await_stop(db);
-    if (db->waiting != NULL) {
-        call->status = gy_begin_await_close(db);
-        error = *gy_sched_error(sched);
-    }
-    if (db->has_wal) {
-        const gyre_status status = gy_wal_await_close(&db->wal);
-
-        if (call->status == GYRE_OK && status != GYRE_OK) {
-            call->status = status;
-            error = *gy_sched_error(sched);
+    if (db->state == GY_DB_OPEN) {
+        db->state = GY_DB_CLOSING;
+        gy_ops_take_back(db);
+        if (gy_spawn(sched, GY_CLASS_FOREGROUND, "close", closer_main, db, NULL) != GYRE_OK) {
+            await_close(db); /* nothing is left for a coroutine: this one does it, to its end */
         }
-        db->wal.config.loop = NULL; /* closed */
     }
-    gy_db_await_teardown(db);
-    *gy_sched_error(sched) = error;
+    db->close_awaited = true;
+    while (call->status == GYRE_OK && db->state != GY_DB_CLOSED) {
+        call->status = gy_scope_await(sched, &db->closed);
+    }
+    db->close_awaited = false;
+}
+
+static gyre_status
+check_close(gyre_db *db)
+{
+    const gyre_status status = db->magic == GY_DB_MAGIC ? gy_loop_check(db->loop) : GYRE_MISUSE;
+    uint64_t pins;
+
+    if (status != GYRE_OK) {
+        return status;
+    }
+    if (db->close_awaited) {
+        return gy_loop_fail(db->loop, GYRE_BUSY, "another call waits for this store to close");
+    }
+    pins = gy_sub_sat(db->pin_count, gy_ops_undelivered(db));
+    if (db->state == GY_DB_OPEN && (pins > 0 || db->iterator_count > 0 || db->snapshot_count > 0)) {
+        return gy_loop_fail(db->loop, GYRE_BUSY,
+                            "still in use: %u values, %u iterators, %u snapshots; %u calls are "
+                            "running",
+                            (uint32_t)pins, db->iterator_count, db->snapshot_count, db->call_count);
+    }
+    return GYRE_OK;
 }
 
 gyre_status
 gyre_close(gyre_db *db)
 {
-    struct close_call call = {.db = db};
+    struct close_call call = {.db = db, .status = GYRE_OK};
     gyre_loop *loop;
     gyre_status status;
 
     if (db == NULL) {
         return GYRE_OK;
     }
-    status = gy_db_check(db);
+    status = check_close(db);
     if (status != GYRE_OK) {
         return status;
     }
     loop = db->loop;
-    if (db->pin_count > 0 || db->iterator_count > 0 || db->snapshot_count > 0 ||
-        db->call_count > 0) {
-        return gy_loop_fail(loop, GYRE_BUSY,
-                            "still in use: %u values, %u iterators, %u snapshots, %u calls",
-                            db->pin_count, db->iterator_count, db->snapshot_count, db->call_count);
+    status = gy_call(loop, "close call", close_run, &call);
+    if (status != GYRE_OK || call.status != GYRE_OK) {
+        return status != GYRE_OK ? status : call.status; /* not begun, or still going on */
     }
-    status = gy_call(loop, "close", close_run, &call);
-    if (status != GYRE_OK) {
-        return status; /* it has not begun */
-    }
+    status = db->close_status;
+    *gy_sched_error(&loop->io.sched) = db->close_error;
     gy_db_free(db);
-    return call.status;
+    return status;
 }

@@ -1,12 +1,14 @@
-/* compactor.c - the coroutine that runs what gy_compact_pick says: rewrite or move, record in the
- * manifest, install. Also used by gyre_compact_range, which picks for itself.
+/* compactor.c - the coroutine that runs what gy_compact_pick says, and when nothing is due what
+ * readers want (wanted.h): rewrite or move, record in the manifest, install. Also used by
+ * gyre_compact_range, which picks for itself.
  */
 #include "engine/db/background.h"
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/checked.h"
 #include "io/base/fail.h"
+#include "io/base/probes.h"
 
 #include "io/base/ban.h"
 
@@ -45,6 +47,7 @@ await_compact_install(gyre_db *db, struct gy_compact_job *job, const struct gy_j
         gy_heap_free(&db->loop->io.heap, removed);
         return status;
     }
+    gy_space_job_end(db); /* the outputs count by themselves from here on */
     at = outputs.count;
     gy_edit_counters(db, &outputs.edits[at++]);
     for (uint32_t side = 0; side < 2; side++) {
@@ -121,18 +124,22 @@ count_compaction(gyre_db *db, const struct gy_compact_job *job, const struct gy_
 }
 
 static GY_SUSPENDS gyre_status
-await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *job)
+await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *job, uint64_t budget)
 {
     struct gy_job_context context;
     struct gy_job_result result;
     uint64_t *snapshots = NULL;
     uint32_t snapshot_count = 0;
     gyre_status status = gy_db_snapshot_list(db, &snapshots, &snapshot_count);
+    const uint64_t begun_ns = gy_loop_now(&db->loop->io);
 
     if (status != GYRE_OK) {
         return status;
     }
+    GY_PROBE2(compaction__start, db->store_id, job->level_output);
     gy_db_job_context(db, &context);
+    context.turn = &db->loop->compact_turn;
+    context.bytes_max = budget;
     gy_job_result_init(&result);
     status = gy_compact_await_run(&context, version, job, snapshots, snapshot_count, &result);
     if (status == GYRE_OK) {
@@ -140,6 +147,9 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
         if (status == GYRE_OK) {
             GY_SOMETIMES(compacted);
             count_compaction(db, job, &result);
+            gy_measure_note(db->loop->measures, GYRE_MEASURE_COMPACTION,
+                            gy_sub_sat(gy_loop_now(&db->loop->io), begun_ns), true);
+            gy_event_job_done(db, GYRE_EVENT_COMPACTED, result.bytes_written, job->level_output);
         } else if (db->manifest.poison == GYRE_OK) { /* else nobody knows whether they count */
             struct gyre_error error = *gy_sched_error(sched_of(db));
 
@@ -147,6 +157,7 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
             *gy_sched_error(sched_of(db)) = error;
         }
     }
+    GY_PROBE4(compaction__done, db->store_id, job->level_output, result.bytes_written, status);
     if (status == GYRE_CANCELED) {
         GY_SOMETIMES(compaction_cancelled);
     }
@@ -166,6 +177,7 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
 {
     struct gy_co *co = sched_of(db)->current;
     const enum gy_co_class klass = co->klass;
+    uint64_t budget = 0;
     gyre_status status;
 
     gy_version_ref(version);
@@ -176,7 +188,11 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
         status = await_move(db, job);
     } else {
         gy_mutex_await_lock(sched_of(db), &db->loop->compact_turn);
-        status = await_rewrite(db, version, job);
+        status = gy_space_await_job(db, job, &budget);
+        if (status == GYRE_OK) {
+            status = await_rewrite(db, version, job, budget);
+            gy_space_job_end(db);
+        }
         gy_mutex_unlock(&db->loop->compact_turn);
     }
     co->klass = klass;
@@ -186,11 +202,36 @@ gy_db_await_compact(gyre_db *db, struct gy_version *version, struct gy_compact_j
     return status;
 }
 
+/* What is due; else what readers want. */
 static bool
-is_compaction_due(gyre_db *db, struct gy_compact_job *job)
+pick(gyre_db *db, struct gy_compact_job *job)
 {
-    return gy_background_may_work(db) && !db->compact_paused && !db->options.background_off &&
-           gy_compact_pick(db->view->version, &db->compact_options, &db->compact_cursor, job);
+    struct gy_wanted_range *range;
+
+    if (!gy_background_may_work(db) || db->compact_paused || db->options.background_off) {
+        return false;
+    }
+    if (gy_compact_pick(db->view->version, &db->compact_options, &db->compact_cursor, job) ||
+        gy_space_pick(db, job)) {
+        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, job);
+        return true;
+    }
+    range = gy_wanted_pick(db, job);
+    if (range != NULL) {
+        gy_wanted_pay(db, range, job);
+    }
+    return range != NULL;
+}
+
+/* Nothing failed: a job was not begun for want of space. Who waits for flushes is not concerned. */
+static void
+note_waiting(gyre_db *db)
+{
+    db->background_error = *gy_sched_error(sched_of(db));
+    db->background_failures++;
+    db->events.error_ns = gy_loop_now(&db->loop->io);
+    gy_event_update(db);
+    gy_waitq_wake_all(&db->installed);
 }
 
 void
@@ -203,15 +244,19 @@ gy_compactor_main(void *arg)
     while (!db->stop) {
         gyre_status status;
 
-        if (!is_compaction_due(db, &job)) {
+        if (!pick(db, &job)) {
+            db->space.job_waits = false;
             gy_waitq_await(sched_of(db), &db->work);
             continue;
         }
         db->compact_running = true;
-        gy_compact_cursor_advance(&db->loop->io.heap, &db->compact_cursor, &job);
         status = gy_db_await_compact(db, db->view->version, &job);
         db->compact_running = false;
-        gy_background_note(db, status, "compaction");
+        if (status == GYRE_NO_SPACE && db->space.job_waits) {
+            note_waiting(db);
+        } else {
+            gy_background_note(db, status, "compaction");
+        }
         if (status != GYRE_OK && !db->stop) {
             gy_await_sleep(sched_of(db), GY_BACKGROUND_RETRY_NS);
         }

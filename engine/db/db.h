@@ -10,6 +10,10 @@
 
 #include "engine/db/batch.h"
 #include "engine/db/db_parts.h"
+#include "engine/db/event.h"
+#include "engine/db/loop_parts.h"
+#include "engine/db/space.h"
+#include "engine/db/wanted.h"
 #include "engine/disk/manifest.h"
 #include "engine/disk/wal.h"
 #include "engine/lsm/job.h"
@@ -23,40 +27,7 @@
 void gy_callback_begin(gyre_loop *loop);
 void gy_callback_end(gyre_loop *loop);
 
-#define GY_LOOP_MAGIC 0x6779726c6f6f7031ull
 #define GY_DB_MAGIC 0x6779726564623031ull
-
-struct gyre_task {
-    struct gyre_loop *loop;
-    struct gy_list link;           /* loop->free_tasks while unused */
-    void (*fn)(void *arg);
-    void *arg;
-    bool joinable;                 /* gyre_join will free it */
-    bool done;
-    struct gy_waitq joiners;
-};
-
-struct gyre_loop {
-    uint64_t magic;
-    struct gy_heap home;           /* what this struct itself was allocated from */
-    struct gy_identity identity;
-    struct gy_loop io;
-    struct gy_arena arena;
-    struct gy_cache *cache;
-    struct gy_region_pool regions;
-    struct gy_list stores;         /* gyre_db.link */
-    uint32_t store_count;
-    uint32_t task_count;           /* coroutines of gyre_spawn alive */
-    struct gy_list free_tasks;
-    struct gy_waitq tasks_done;
-    struct gy_mutex flush_turn;    /* one flush and one compaction at a time for all stores: they */
-    struct gy_mutex compact_turn;  /* hold transfer buffers while they wait for more */
-    bool driving;                  /* a call from the host's stack is driving the loop */
-    bool in_callback;              /* a host function (log, progress, damage) is running */
-    uint64_t memory_limit;
-    gyre_log_fn log;
-    void *log_arg;
-};
 
 enum gy_db_state { GY_DB_OPENING, GY_DB_OPEN, GY_DB_CLOSING, GY_DB_CLOSED };
 
@@ -104,11 +75,14 @@ struct gyre_db {
 
     struct gy_pacer pacer;
     struct gy_compact_cursor compact_cursor;
+    struct gy_wanted wanted;       /* where readers met many tombstones */
     uint32_t background_live;      /* background coroutines that have not ended */
     bool flush_running;
     bool compact_running;
     bool stop;                     /* background: end as soon as possible */
     bool compact_paused;           /* gyre_compact_range has the compactor's place */
+    uint32_t pause_count;          /* of gyre_pause; above 0 the gate is closed */
+    struct gy_job_gate gate;
     struct gy_waitq work;          /* background coroutines wait here for something to do */
     /* last failure of flush or compaction, OK when the last try went well */
     gyre_status background_status;
@@ -127,7 +101,14 @@ struct gyre_db {
     bool large_write;
     uint32_t call_count;           /* calls in progress */
     struct gy_waitq calls_done;
+    /* CLOSED: what gyre_close has still to tell, or OK */
+    gyre_status close_status;
+    struct gyre_error close_error;
+    bool close_awaited;            /* a gyre_close is waiting */
+    struct gy_waitq closed;
 
+    struct gy_space space;
+    struct gy_events events;
     struct gy_db_counters counters;
     struct gy_rng rng;             /* seeds of memtables, file ids */
 };
@@ -233,13 +214,6 @@ GYRE_NODISCARD gyre_status gy_view_cursor_make(gyre_db *db, struct gy_view *view
                                                enum gy_cache_hint hint, uint32_t readahead,
                                                struct gy_cursor **ret_cursor);
 
-/* Derive and check options. `options` may be NULL. (options.c) */
-GYRE_NODISCARD gyre_status gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
-                                              struct gy_db_options *ret_options);
-/* Copy a sized struct of the caller: known bytes, zeros for the rest, INVALID for unknown non-zero
- * bytes. (options.c) */
-#define GY_STRUCT_SIZE_MAX 65536u /* more is no size: struct_size was not set */
-GYRE_NODISCARD gyre_status gy_options_copy(gyre_loop *loop, const char *what, const void *given,
-                                           void *target, size_t target_size);
+#include "engine/db/sized.h"
 
 #endif

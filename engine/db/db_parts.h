@@ -26,6 +26,8 @@ struct gy_db_options {
     uint32_t iterators_max;
     bool background_off;
     bool paranoid;
+    uint64_t disk_quota;           /* 0 = none */
+    uint64_t disk_reserve;         /* as given: 0 = derived, UINT64_MAX = none */
 };
 
 struct gy_db_counters {
@@ -33,8 +35,9 @@ struct gy_db_counters {
     uint64_t iterator_seeks, iterator_steps, user_bytes_written, user_bytes_read, memtable_hits;
     uint64_t flush_count, flush_bytes_written;
     uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;
-    uint64_t compaction_trivial_moves, entries_dropped;
-    uint64_t write_ns_max;
+    uint64_t compaction_trivial_moves, entries_dropped, tombstone_compactions;
+    uint64_t scans, scan_rows, scan_skips;
+    uint64_t write_ns_max, again_count;
     uint64_t recovered_records, recovered_ns, tail_dropped_bytes, stage_lost;
     struct {
         uint64_t compaction_count, compaction_bytes_read, compaction_bytes_written;

@@ -2,7 +2,8 @@
  * of the user. */
 #include <stdio.h>
 
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
+#include "engine/db/op.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
@@ -103,6 +104,16 @@ init_memory(gyre_loop *loop, const struct gyre_loop_options *o)
     return GYRE_OK;
 }
 
+/* P4 in op.h: twice what the device takes, in at most an eighth of the memory. */
+static uint32_t
+workers_max(const gyre_loop *loop, const struct gyre_loop_options *o)
+{
+    const uint64_t by_device = 2ull * loop->io.world->info.in_flight_max;
+    const uint64_t by_memory = o->memory_limit / 8 / loop->io.sched.stacks.stack_size;
+
+    return (uint32_t)gy_clamp_u64(gy_min_u64(by_device, by_memory), 8, o->coroutines_max);
+}
+
 static gyre_status
 loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_loop **ret_loop,
           struct gyre_error *ret_error)
@@ -148,11 +159,16 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     gy_list_init(&loop->stores);
     gy_list_init(&loop->free_tasks);
     gy_waitq_init(&loop->tasks_done);
+    gy_ops_init(loop);
+    loop->op_workers_max = workers_max(loop, &o);
     gy_mutex_init(&loop->flush_turn);
     gy_mutex_init(&loop->compact_turn);
-    status = gy_sched_reserve(&loop->io.sched, GY_COROUTINES_SPARE) ? init_memory(loop, &o)
-                                                                    : GYRE_NO_MEMORY;
+    loop->measures = gy_measures_make(&loop->io.heap);
+    status = loop->measures != NULL && gy_sched_reserve(&loop->io.sched, GY_COROUTINES_SPARE)
+                 ? init_memory(loop, &o)
+                 : GYRE_NO_MEMORY;
     if (status != GYRE_OK) {
+        gy_heap_free(&loop->io.heap, loop->measures);
         if (world != NULL) { /* stays the caller's */
             (void)gy_loop_fini_but_world(&loop->io);
         } else {
@@ -205,9 +221,13 @@ gyre_loop_close(gyre_loop *loop)
     if (loop->io.sched.current != NULL) {
         return gy_loop_fail(loop, GYRE_MISUSE, "a coroutine cannot close its own loop");
     }
-    if (loop->store_count > 0 || loop->task_count > 0) {
-        return gy_loop_fail(loop, GYRE_BUSY, "%u stores and %u coroutines are still there",
-                            loop->store_count, loop->task_count);
+    if (loop->in_completion) {
+        return gy_loop_fail(loop, GYRE_MISUSE, "a callback cannot close its own loop");
+    }
+    if (loop->store_count > 0 || loop->task_count > 0 || gy_ops_are_there(loop)) {
+        return gy_loop_fail(
+            loop, GYRE_BUSY, "still there: %u stores, %u coroutines, submitted operations: %s",
+            loop->store_count, loop->task_count, gy_ops_are_there(loop) ? "yes" : "no");
     }
     while (!gy_loop_is_idle(&loop->io)) { /* late completions: prefetches, closes of files */
         (void)gy_loop_turn(&loop->io, true, GY_NEVER);
@@ -215,6 +235,7 @@ gyre_loop_close(gyre_loop *loop)
     while ((node = gy_list_pop_front(&loop->free_tasks)) != NULL) {
         gy_heap_free(&loop->io.heap, gy_container_of(node, struct gyre_task, link));
     }
+    gy_heap_free(&loop->io.heap, loop->measures);
     gy_cache_free(loop->cache);
     gy_region_pool_fini(&loop->regions);
     gy_arena_fini(&loop->arena);
@@ -316,6 +337,7 @@ gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_ta
     if (ret_task != NULL) {
         *ret_task = task;
     }
+    gy_poll_notify(loop);
     return GYRE_OK;
 }
 

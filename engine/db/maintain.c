@@ -28,10 +28,13 @@ check_working(gyre_db *db)
         return gy_loop_fail(db->loop, GYRE_READ_ONLY,
                             "a write of the log or the manifest failed; reopen the store");
     }
-    if (db->stop) {
+    if (db->state != GY_DB_OPEN) {
         return gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
     }
-    return db->waiting != NULL ? gy_begin_refusal(db) : GYRE_OK;
+    if (db->waiting != NULL) {
+        return gy_begin_refusal(db);
+    }
+    return gy_pause_refusal(db);
 }
 
 /* ---- Flush and wait ---- */
@@ -78,7 +81,8 @@ is_idle(gyre_db *db)
         return false;
     }
     return db->options.background_off ||
-           !gy_compact_pick(db->view->version, &db->compact_options, NULL, &job);
+           (!gy_compact_pick(db->view->version, &db->compact_options, NULL, &job) &&
+            gy_wanted_pick(db, &job) == NULL);
 }
 
 static void
@@ -92,15 +96,17 @@ wait_run(void *arg)
     gy_db_enter(db);
     call->status = db->read_only ? GYRE_OK : check_working(db);
     while (call->status == GYRE_OK && !db->read_only && !is_idle(db)) {
-        if (db->background_status != GYRE_OK &&
+        if ((db->background_status != GYRE_OK || db->space.job_waits) &&
             db->background_failures >= failures_before + FAILURES_MAX) {
             *gy_sched_error(sched_of(db)) = db->background_error;
-            call->status = db->background_status;
+            call->status = db->background_error.status;
             break;
         }
         gy_db_kick(db);
-        gy_waitq_await(sched_of(db), &db->installed);
-        call->status = check_working(db);
+        call->status = gy_scope_await(sched_of(db), &db->installed);
+        if (call->status == GYRE_OK) {
+            call->status = check_working(db);
+        }
     }
     gy_db_leave(db);
 }
@@ -161,7 +167,11 @@ static gyre_status
 report(struct range_call *call)
 {
     bool go_on = true;
+    const gyre_status status = gy_scope_check(sched_of(call->db));
 
+    if (status != GYRE_OK) {
+        return status;
+    }
     call->done = gy_min_u64(call->done, call->total);
     if (call->progress != NULL) {
         gy_callback_begin(call->db->loop);
@@ -285,17 +295,23 @@ range_run(void *arg)
         call->status = gy_db_await_flushed(db, gy_db_visible(db));
     }
     while (call->status == GYRE_OK && db->compact_paused) { /* another compact_range */
-        gy_waitq_await(sched_of(db), &db->installed);
-        call->status = check_working(db);
+        call->status = gy_scope_await(sched_of(db), &db->installed);
+        if (call->status == GYRE_OK) {
+            call->status = check_working(db);
+        }
     }
     if (call->status == GYRE_OK) {
         db->compact_paused = true;
-        while (db->compact_running) {
-            gy_waitq_await(sched_of(db), &db->installed);
+        while (call->status == GYRE_OK && db->compact_running) {
+            call->status = gy_scope_await(sched_of(db), &db->installed);
         }
-        call->status = await_range(call);
+        if (call->status == GYRE_OK) {
+            call->status = await_range(call);
+        }
         if (call->status == GYRE_CANCELED && db->stop) {
             call->status = gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
+        } else if (call->status == GYRE_CANCELED && db->pause_count > 0) {
+            call->status = gy_pause_refusal(db); /* its job gave way */
         }
         db->compact_paused = false;
         gy_waitq_wake_all(&db->installed);

@@ -351,6 +351,9 @@ make_handle(gyre_loop *loop, const char *path, const struct gy_db_options *optio
     gy_waitq_init(&db->installed);
     gy_waitq_init(&db->work);
     gy_waitq_init(&db->calls_done);
+    gy_waitq_init(&db->closed);
+    gy_waitq_init(&db->gate.opened);
+    gy_space_init(db);
     gy_mutex_init(&db->install);
     gy_pacer_init(&db->pacer, &loop->io);
     gy_rng_init(&db->rng, loop->io.world->ops->random(loop->io.world));
@@ -394,6 +397,7 @@ gyre_open(gyre_loop *loop, const char *path, const struct gyre_options *options,
     if (status != GYRE_OK) {
         return status;
     }
+    gy_event_init(call.db, options);
     status = gy_call(loop, "open", open_run, &call);
     status = status != GYRE_OK ? status : call.status;
     if (status != GYRE_OK) {

@@ -41,7 +41,7 @@ enum field_type { FIELD_U32, FIELD_I32, FIELD_U64, FIELD_FLAG, FIELD_NAMES };
 
 struct field_name {
     const char *name;
-    uint32_t value;
+    int64_t value;
 };
 
 struct field {
@@ -62,11 +62,13 @@ static const struct field_name durability_names[] = {{"default", 0},
 static const struct field_name compression_names[] = {
     {"default", 0}, {"none", GYRE_COMPRESSION_NONE}, {"zstd", GYRE_COMPRESSION_ZSTD}, {NULL, 0}};
 static const struct field_name bloom_names[] = {{"none", GYRE_BLOOM_NONE}, {NULL, 0}};
+static const struct field_name reserve_names[] = {{"none", -1}, {NULL, 0}};
 
 #define AT(field) offsetof(struct gyre_options, field)
 #define GIB (1ll << 30)
 #define MIB (1ll << 20)
 #define KIB (1ll << 10)
+#define QUOTA_LOG_SHARE 4u /* of a quota, for logs, where nobody says otherwise */
 
 #ifdef GYRE_CHECKED
 #define TREE_SIZE_MIN (4 * KIB) /* the checker's stores are small: few writes fill several levels */
@@ -96,6 +98,8 @@ static const struct field fields[] = {
     {"iterators_max", FIELD_U32, AT(iterators_max), 1, GYRE_ITERATORS_MAX, 0, NULL},
     {"background_off", FIELD_U32, AT(background_off), 0, 1, 0, NULL},
     {"paranoid", FIELD_U32, AT(paranoid), 0, 1, 0, NULL},
+    {"disk_quota", FIELD_U64, AT(disk_quota), 1, INT64_MAX, 0, NULL},
+    {"disk_reserve", FIELD_U64, AT(disk_reserve), 1, INT64_MAX, 0, reserve_names},
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
@@ -141,7 +145,8 @@ field_in_range(const struct field *field, int64_t value)
     if (value == 0 || (value >= field->low && value <= field->high)) {
         return true;
     }
-    return field->names == bloom_names && value == (int64_t)GYRE_BLOOM_NONE;
+    return (field->names == bloom_names && value == (int64_t)GYRE_BLOOM_NONE) ||
+           (field->names == reserve_names && value == (int64_t)GYRE_DISK_RESERVE_NONE);
 }
 
 /* ---- Text ---- */
@@ -290,6 +295,29 @@ derive(const gyre_loop *loop, const struct gyre_options *o, struct gy_db_options
     d->iterators_max = o->iterators_max != 0 ? o->iterators_max : 1024;
     d->background_off = o->background_off != 0;
     d->paranoid = o->paranoid != 0;
+    d->disk_quota = o->disk_quota;
+    d->disk_reserve = o->disk_reserve;
+    if (d->disk_quota != 0 && o->wal_total_max == 0) { /* logs count whole (Y3): not too much */
+        d->wal_slot_count_max = (uint32_t)gy_clamp_u64(
+            d->disk_quota / QUOTA_LOG_SHARE / d->wal_slot_size, 3, d->wal_slot_count_max);
+    }
+}
+
+/* A quota that leaves nothing beside the logs would refuse the first write. */
+static gyre_status
+check_quota(gyre_loop *loop, const struct gy_db_options *d)
+{
+    const uint64_t least = d->wal_slot_count_max * d->wal_slot_size + GY_SPACE_MANIFEST_MIN +
+                           GY_SPACE_MEMTABLES_MIN * d->memtable_size;
+
+    if (d->disk_quota == 0 || d->disk_quota >= least) {
+        return GYRE_OK;
+    }
+    return gy_loop_fail(loop, GYRE_INVALID,
+                        "a disk_quota of %llu bytes: logs, manifest and %u memtables alone may "
+                        "take %llu; raise it, or lower memtable_size or wal_slot_size",
+                        (unsigned long long)d->disk_quota, GY_SPACE_MEMTABLES_MIN,
+                        (unsigned long long)least);
 }
 
 gyre_status
@@ -323,5 +351,5 @@ gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
             ret_options->memtable_count_max, (unsigned long long)ret_options->memtable_size,
             (unsigned long long)loop->memory_limit);
     }
-    return GYRE_OK;
+    return check_quota(loop, ret_options);
 }

@@ -4,6 +4,7 @@
 #include "engine/db/read.h"
 
 #include "engine/codec/filter.h"
+#include "engine/db/measure.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/checked.h"
@@ -31,15 +32,15 @@ gy_read_moment_of(gyre_db *db, const struct gyre_read_options *options,
         if (status != GYRE_OK) {
             return status;
         }
-        if (o.deadline_ns != 0 || (o.flags & ~GYRE_READ_NO_FILL) != 0) {
-            return gy_loop_fail(db->loop, GYRE_INVALID,
-                                "read options: an unknown flag, or deadline_ns is not 0");
+        if ((o.flags & ~GYRE_READ_NO_FILL) != 0) {
+            return gy_loop_fail(db->loop, GYRE_INVALID, "read options: an unknown flag");
         }
         if (o.snapshot != NULL && o.snapshot->db != db) {
             return gy_loop_fail(db->loop, GYRE_INVALID, "the snapshot is of another store");
         }
     }
     ret_moment->sequence = o.snapshot != NULL ? o.snapshot->sequence : GY_SEQUENCE_LATEST;
+    ret_moment->deadline_ns = o.deadline_ns;
     ret_moment->hint = (o.flags & GYRE_READ_NO_FILL) != 0 ? GY_CACHE_NO_FILL : GY_CACHE_NORMAL;
     return GYRE_OK;
 }
@@ -119,6 +120,18 @@ gyre_value_release(struct gyre_value *value)
     memset(value, 0, sizeof(*value));
 }
 
+/* A table that may have the key is asked. */
+static void
+note_table(gyre_db *db, bool first_of_level)
+{
+    struct gyre_trace *trace = db->loop->io.sched.trace;
+
+    if (gy_unlikely(trace != NULL)) {
+        trace->tables++;
+        trace->levels += first_of_level;
+    }
+}
+
 static GY_SUSPENDS gyre_status
 await_table(gyre_db *db, struct gy_table *table, struct gyre_slice key, uint64_t hash,
             const struct gy_read_moment *moment, struct gyre_value *ret_value, bool *ret_decided)
@@ -147,6 +160,7 @@ await_tables(gyre_db *db, const struct gy_version *version, struct gyre_slice ke
              const struct gy_read_moment *moment, struct gyre_value *ret_value)
 {
     const uint64_t hash = gy_filter_hash(key);
+    uint32_t level0_tables = 0;
     bool decided = false;
 
     for (uint32_t i = 0; i < version->levels[0].count; i++) {
@@ -154,9 +168,10 @@ await_tables(gyre_db *db, const struct gy_version *version, struct gyre_slice ke
 
         if (gy_key_compare(key, table->meta.smallest) >= 0 &&
             gy_key_compare(key, table->meta.largest) <= 0) {
-            const gyre_status status =
-                await_table(db, table, key, hash, moment, ret_value, &decided);
+            gyre_status status;
 
+            note_table(db, level0_tables++ == 0);
+            status = await_table(db, table, key, hash, moment, ret_value, &decided);
             if (decided) {
                 return status;
             }
@@ -166,9 +181,10 @@ await_tables(gyre_db *db, const struct gy_version *version, struct gyre_slice ke
         struct gy_table *table = gy_version_locate(version, level, key);
 
         if (table != NULL) {
-            const gyre_status status =
-                await_table(db, table, key, hash, moment, ret_value, &decided);
+            gyre_status status;
 
+            note_table(db, true);
+            status = await_table(db, table, key, hash, moment, ret_value, &decided);
             if (decided) {
                 return status;
             }
@@ -244,6 +260,7 @@ gy_read_try_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
 {
     const struct gy_version *version = view->version;
     enum try found = TRY_ABSENT;
+    uint32_t level0_tables = 0;
     uint64_t hash;
 
     if (get_from_memtables(db, view, key, moment, ret_value, ret_status)) {
@@ -255,6 +272,7 @@ gy_read_try_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
 
         if (gy_key_compare(key, table->meta.smallest) >= 0 &&
             gy_key_compare(key, table->meta.largest) <= 0) {
+            note_table(db, level0_tables++ == 0);
             found = try_table(db, table, key, hash, moment, ret_value, ret_status);
         }
     }
@@ -262,6 +280,7 @@ gy_read_try_get(gyre_db *db, struct gy_view *view, struct gyre_slice key,
         struct gy_table *table = gy_version_locate(version, level, key);
 
         if (table != NULL) {
+            note_table(db, true);
             found = try_table(db, table, key, hash, moment, ret_value, ret_status);
         }
     }
@@ -294,14 +313,36 @@ get_run(void *arg)
         call->moment.sequence = gy_db_visible(db);
     }
     call->status = gy_read_await_get(db, view, call->key, &call->moment, &call->value);
+    if (call->status == GYRE_OK && db->state != GY_DB_OPEN) { /* it may hold nothing any more */
+        gyre_value_release(&call->value);
+        call->status = gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
+    }
     gy_view_unref(view);
+    gy_event_note_damage(db, call->status);
     gy_db_leave(db);
     db->counters.gets++;
     if (call->status == GYRE_OK) {
         db->counters.gets_found++;
         db->counters.user_bytes_read += call->value.size;
+        gy_trace_note_bytes(&db->loop->io.sched, call->value.size);
     }
     gy_await_turn(&db->loop->io.sched); /* a caller that never has to wait lets others run too */
+}
+
+/* With a deadline the caller may be answered before the read has ended. */
+static gyre_status
+get_until(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice key,
+          struct gyre_value *ret_value)
+{
+    struct gyre_op op =
+        GYRE_OP(.kind = GYRE_OP_GET, .db = db, .key = key, .snapshot = options->snapshot,
+                .flags = options->flags, .deadline_ns = options->deadline_ns);
+    const gyre_status status = gy_op_call(db->loop, &op);
+
+    if (status == GYRE_OK) {
+        *ret_value = op.value;
+    }
+    return status;
 }
 
 gyre_status
@@ -320,8 +361,17 @@ gyre_get(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice
     if (status == GYRE_OK) {
         status = gy_read_moment_of(db, options, &call.moment);
     }
+    if (status == GYRE_OK && call.moment.deadline_ns != 0) {
+        return get_until(db, options, key, ret_value);
+    }
     if (status == GYRE_OK) {
-        status = gy_call(db->loop, "get", get_run, &call);
+        status = gy_call_measured(db->loop,
+                                  &(struct gy_measured){.name = "get",
+                                                        .kind = GYRE_OP_GET,
+                                                        .measure = GYRE_MEASURE_GET,
+                                                        .key = key,
+                                                        .status = &call.status},
+                                  get_run, &call);
     }
     if (status != GYRE_OK) {
         return status;

@@ -2,7 +2,7 @@
 #ifndef GY_READ_H
 #define GY_READ_H
 
-#include "engine/db/db.h"
+#include "engine/db/op.h"
 
 /* What a read goes by, from gyre_read_options. */
 #define GY_SEQUENCE_LATEST UINT64_MAX /* what is visible when the view is taken */
@@ -10,6 +10,7 @@
 struct gy_read_moment {
     uint64_t sequence;
     enum gy_cache_hint hint;
+    uint64_t deadline_ns;          /* 0 = none */
 };
 
 GYRE_NODISCARD gyre_status gy_read_moment_of(gyre_db *db, const struct gyre_read_options *options,

@@ -21,7 +21,7 @@ gy_salvage_damage_error(void *arg, const struct gyre_error *error)
     struct gy_salvage *s = arg;
 
     s->result.damage_count++;
-    if (s->damage != NULL) {
+    if (s->damage != NULL && !gy_scope_has_ended(&s->loop->io.sched)) {
         gy_callback_begin(s->loop);
         s->damage(s->arg, error);
         gy_callback_end(s->loop);
@@ -37,8 +37,12 @@ gy_salvage_damage(struct gy_salvage *s)
 gyre_status
 gy_salvage_progress(struct gy_salvage *s, uint64_t bytes)
 {
+    const gyre_status status = gy_scope_check(&s->loop->io.sched);
     bool go_on = true;
 
+    if (status != GYRE_OK) {
+        return status;
+    }
     s->done = gy_min_u64(s->done + bytes, s->total);
     if (s->progress != NULL) {
         gy_callback_begin(s->loop);

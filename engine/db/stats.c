@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/db/background.h"
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
 #include "io/base/fail.h"
@@ -32,6 +32,9 @@ fill_operations(const gyre_db *db, struct gyre_stats *s)
     s->multi_get_keys = c->multi_get_keys;
     s->iterator_seeks = c->iterator_seeks;
     s->iterator_steps = c->iterator_steps;
+    s->scans = c->scans;
+    s->scan_rows = c->scan_rows;
+    s->scan_skips = c->scan_skips;
     s->user_bytes_written = c->user_bytes_written;
     s->user_bytes_read = c->user_bytes_read;
     s->memtable_hits = c->memtable_hits;
@@ -39,6 +42,7 @@ fill_operations(const gyre_db *db, struct gyre_stats *s)
     s->stall_ns = db->pacer.stall_ns;
     s->stall_ns_max = db->pacer.stall_ns_max;
     s->write_ns_max = c->write_ns_max;
+    s->write_agains = c->again_count;
     s->recovered_records = c->recovered_records;
     s->recovered_ns = c->recovered_ns;
     s->tail_dropped_bytes = c->tail_dropped_bytes;
@@ -59,6 +63,7 @@ fill_background(const gyre_db *db, struct gyre_stats *s)
     s->compaction_debt = gy_compact_debt(db->view->version, &db->compact_options);
     s->manifest_bytes_written = db->manifest.bytes_written;
     s->entries_dropped = c->entries_dropped;
+    s->tombstone_compactions = c->tombstone_compactions;
     s->background_error = (uint32_t)db->background_status;
     s->files_pending_removal = db->tables.removed_count;
     if (db->has_wal) {
@@ -125,8 +130,8 @@ fill_state(const gyre_db *db, struct gyre_stats *s)
 
 _Static_assert(GY_LEVEL_COUNT == GYRE_LEVELS_MAX, "levels are reported one by one");
 
-static void
-fill_stats(const gyre_db *db, struct gyre_stats *s)
+void
+gy_stats_fill(const gyre_db *db, struct gyre_stats *s)
 {
     memset(s, 0, sizeof(*s));
     fill_operations(db, s);
@@ -135,9 +140,8 @@ fill_stats(const gyre_db *db, struct gyre_stats *s)
     fill_state(db, s);
 }
 
-/* As much as the caller's struct has room for; its struct_size stays. */
-static gyre_status
-copy_out(gyre_loop *loop, void *target, void *filled, size_t filled_size)
+gyre_status
+gy_stats_copy_out(gyre_loop *loop, void *target, void *filled, size_t filled_size)
 {
     uint32_t struct_size;
 
@@ -165,8 +169,8 @@ gyre_stats(gyre_db *db, struct gyre_stats *stats)
     if (status != GYRE_OK) {
         return status;
     }
-    fill_stats(db, &s);
-    return copy_out(db->loop, stats, &s, sizeof(s));
+    gy_stats_fill(db, &s);
+    return gy_stats_copy_out(db->loop, stats, &s, sizeof(s));
 }
 
 /* ---- Of a loop ---- */
@@ -217,8 +221,8 @@ fill_memory(const gyre_loop *loop, struct gyre_loop_stats *s)
 
 _Static_assert(GY_MEM_TAG_COUNT == 7, "every tag has its field in gyre_loop_stats");
 
-static void
-fill_loop_stats(gyre_loop *loop, struct gyre_loop_stats *s)
+void
+gy_loop_stats_fill(gyre_loop *loop, struct gyre_loop_stats *s)
 {
     const struct gy_watchdog *watchdog = &loop->io.sched.watchdog;
     struct gy_cache_stats cache;
@@ -238,6 +242,7 @@ fill_loop_stats(gyre_loop *loop, struct gyre_loop_stats *s)
     s->runs_over_500us = watchdog->over_500us_count;
     s->coroutines = loop->io.sched.live_count;
     gy_loop_stalls(&loop->io, &s->io_oldest_ns, &s->io_stalls);
+    s->slow_lost = loop->measures->slow_lost;
 }
 
 gyre_status
@@ -252,8 +257,8 @@ gyre_loop_stats(gyre_loop *loop, struct gyre_loop_stats *stats)
     if (status != GYRE_OK) {
         return status;
     }
-    fill_loop_stats(loop, &s);
-    return copy_out(loop, stats, &s, sizeof(s));
+    gy_loop_stats_fill(loop, &s);
+    return gy_stats_copy_out(loop, stats, &s, sizeof(s));
 }
 
 void
@@ -301,7 +306,7 @@ print_levels(gyre_db *db, struct text *text)
 {
     struct gyre_stats s;
 
-    fill_stats(db, &s);
+    gy_stats_fill(db, &s);
     print(text,
           "level   tables         bytes       entries  compactions          read       written\n");
     for (uint32_t i = 0; i < GYRE_LEVELS_MAX; i++) {
@@ -339,6 +344,12 @@ print_options(gyre_db *db, struct text *text)
     print(text, "level0_tables=%u\nlevel_ratio=%u\nopen_files_max=%u\niterators_max=%u\n",
           o->level0_tables, o->level_ratio, o->open_files_max, o->iterators_max);
     print(text, "background_off=%u\nparanoid=%u\n", o->background_off, o->paranoid);
+    print(text, "disk_quota=%llu\n", (unsigned long long)o->disk_quota);
+    if (o->disk_reserve == GYRE_DISK_RESERVE_NONE) {
+        print(text, "disk_reserve=none\n");
+    } else {
+        print(text, "disk_reserve=%llu\n", (unsigned long long)o->disk_reserve);
+    }
 }
 
 static void
@@ -346,7 +357,7 @@ print_io(gyre_db *db, struct text *text)
 {
     struct gyre_loop_stats s;
 
-    fill_loop_stats(db->loop, &s);
+    gy_loop_stats_fill(db->loop, &s);
     print(text, "%-26s %s\n", "io_name", s.io_name);
     if (s.io_reason[0] != '\0') {
         print(text, "%-26s %s\n", "io_reason", s.io_reason);
@@ -371,6 +382,7 @@ print_io(gyre_db *db, struct text *text)
     print_number(text, "coroutines", s.coroutines);
     print_number(text, "io_stalls", s.io_stalls);
     print_number(text, "io_oldest_ns", s.io_oldest_ns);
+    print_number(text, "slow_lost", s.slow_lost);
 }
 
 static void
@@ -378,7 +390,7 @@ print_memory(gyre_db *db, struct text *text)
 {
     struct gyre_loop_stats s;
 
-    fill_loop_stats(db->loop, &s);
+    gy_loop_stats_fill(db->loop, &s);
     print_number(text, "memory_limit", s.memory_limit);
     print_number(text, "memory_peak", s.memory_peak);
     print_number(text, "memory_used", s.memory_used);
@@ -443,6 +455,7 @@ static const struct counter counters[] = {
     C(stall_ns),
     C(stall_ns_max),
     C(write_ns_max),
+    C(write_agains),
     C(memtable_bytes),
     C(memtable_count),
     C(sequence),
@@ -464,7 +477,7 @@ print_all(gyre_db *db, struct text *text)
 {
     struct gyre_stats s;
 
-    fill_stats(db, &s);
+    gy_stats_fill(db, &s);
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         uint64_t value;
 

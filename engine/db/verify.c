@@ -33,7 +33,9 @@ note_damage(void *arg, const struct gyre_error *error)
     struct verify_call *call = arg;
 
     call->result.damage_count++;
-    if (call->damage != NULL) {
+    *gy_sched_error(&call->db->loop->io.sched) = *error;
+    gy_event_note_damage(call->db, GYRE_CORRUPT);
+    if (call->damage != NULL && !gy_scope_has_ended(&call->db->loop->io.sched)) {
         gy_callback_begin(call->db->loop);
         call->damage(call->arg, error);
         gy_callback_end(call->db->loop);
@@ -44,7 +46,11 @@ static gyre_status
 report(struct verify_call *call, uint64_t done)
 {
     bool go_on = true;
+    const gyre_status status = gy_scope_check(&call->db->loop->io.sched);
 
+    if (status != GYRE_OK) {
+        return status;
+    }
     if (call->progress != NULL) {
         gy_callback_begin(call->db->loop);
         go_on = call->progress(call->arg, gy_min_u64(done, call->total), call->total);
@@ -96,7 +102,8 @@ await_table(struct verify_call *call, struct gy_table *table)
     call->saw_largest = false;
     call->check = (struct gy_table_check){.damage = note_damage, .each = check_entry, .arg = call};
     status = gy_table_await_check(table, &call->check);
-    if (status == GYRE_CANCELED || status == GYRE_NO_MEMORY) {
+    if (status == GYRE_CANCELED || status == GYRE_NO_MEMORY || status == GYRE_TIMED_OUT ||
+        status == GYRE_CLOSED) {
         return status;
     }
     if (status != GYRE_OK) {

@@ -10,7 +10,9 @@
  */
 #include "engine/db/background.h"
 #include "engine/db/begin.h"
-#include "engine/db/db.h"
+#include "engine/db/measure.h"
+#include "engine/db/op.h"
+#include "engine/db/room.h"
 #include "engine/disk/wal_append.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -20,118 +22,12 @@
 #include "io/base/ban.h"
 
 struct write_call {
-    gyre_db *db;
+    struct gy_room room;
     struct gy_wal_commit commit;
-    uint64_t user_bytes;      /* keys and values */
-    uint64_t waited_since_ns; /* 0: it has not waited */
+    const gyre_batch *batch; /* NULL: a single operation */
+    bool is_taken;           /* the log (or the memtable) has it */
     gyre_status status;
 };
-
-static void
-note_wait(struct write_call *call)
-{
-    if (call->waited_since_ns == 0) {
-        call->waited_since_ns = gy_loop_now(&call->db->loop->io);
-    }
-}
-
-static gyre_status
-refusal(gyre_db *db)
-{
-    if (db->read_only) {
-        return gy_loop_fail(db->loop, GYRE_READ_ONLY, "the store was opened read-only");
-    }
-    if (db->manifest.poison != GYRE_OK) {
-        return gy_loop_fail(db->loop, GYRE_READ_ONLY,
-                            "a write of the manifest failed; reopen the store to write again");
-    }
-    if (db->has_wal && db->wal.poison != GYRE_OK) {
-        return gy_loop_fail(db->loop, GYRE_READ_ONLY,
-                            "the log failed; reopen the store to write again (%s)",
-                            db->wal.poison_error.text);
-    }
-    return db->waiting != NULL ? gy_begin_refusal(db) : GYRE_OK;
-}
-
-/* A memtable that takes one more commit. Waits while all are full and being flushed; when flushing
- * fails, says why. */
-static GY_SUSPENDS gyre_status
-await_memtable(struct write_call *call)
-{
-    gyre_db *db = call->db;
-
-    while (gy_memtable_used(db->view->active) >= db->options.memtable_size) {
-        gyre_status status = refusal(db);
-
-        if (status == GYRE_OK) {
-            status = gy_db_rotate(db);
-        }
-        if (status == GYRE_OK) {
-            continue;
-        }
-        if (status == GYRE_READ_ONLY || (status == GYRE_NO_MEMORY && db->view->frozen_count == 0)) {
-            return status;
-        }
-        if (db->background_status != GYRE_OK) {
-            *gy_sched_error(&db->loop->io.sched) = db->background_error;
-            return db->background_status;
-        }
-        GY_SOMETIMES(writer_waited_for_memtable);
-        note_wait(call);
-        gy_db_kick(db);
-        gy_waitq_await(&db->loop->io.sched, &db->room);
-    }
-    return refusal(db);
-}
-
-/* No memory for the commit: wait while memtables are being flushed, which gives some back. */
-static GY_SUSPENDS gyre_status
-await_memory(struct write_call *call)
-{
-    gyre_db *db = call->db;
-
-    if (db->view->frozen_count == 0) {
-        (void)gy_db_rotate(db); /* fails without memory for another memtable: nothing to wait for */
-    }
-    if (db->view->frozen_count == 0) {
-        return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
-                            "no memory for %llu bytes in the memtable; raise memory_limit",
-                            (unsigned long long)call->user_bytes);
-    }
-    if (db->background_status != GYRE_OK) {
-        *gy_sched_error(&db->loop->io.sched) = db->background_error;
-        return db->background_status;
-    }
-    note_wait(call);
-    gy_db_kick(db);
-    gy_waitq_await(&db->loop->io.sched, &db->room);
-    return GYRE_OK;
-}
-
-/* Room in memtable and log at the same time, and memory. After OK the caller does not suspend
- * before it has appended. */
-static GY_SUSPENDS gyre_status
-await_room(struct write_call *call)
-{
-    gyre_db *db = call->db;
-
-    for (;;) {
-        gyre_status status = await_memtable(call);
-
-        if (status == GYRE_OK && db->has_wal && !gy_wal_try_reserve(&db->wal, call->commit.size)) {
-            note_wait(call);
-            status = gy_wal_await_reserve(&db->wal, call->commit.size);
-        } else if (status == GYRE_OK) {
-            if (gy_memtable_reserve(db->view->active, call->user_bytes, call->commit.count)) {
-                return GYRE_OK;
-            }
-            status = await_memory(call);
-        }
-        if (status != GYRE_OK) {
-            return status;
-        }
-    }
-}
 
 /* Add the operations to the memtable; their room is reserved. */
 static void
@@ -162,29 +58,29 @@ apply(gyre_db *db, const struct gy_wal_commit *commit, uint64_t sequence)
 static gyre_status
 reserve_memory(struct write_call *call)
 {
-    gyre_db *db = call->db;
+    gyre_db *db = call->room.db;
 
-    if (gy_memtable_reserve(db->view->active, call->user_bytes, call->commit.count)) {
+    if (gy_memtable_reserve(db->view->active, call->room.user_bytes, call->commit.count)) {
         return GYRE_OK;
     }
     return gy_loop_fail(db->loop, GYRE_NO_MEMORY,
                         "no memory for %llu bytes in the memtable; raise memory_limit",
-                        (unsigned long long)call->user_bytes);
+                        (unsigned long long)call->room.user_bytes);
 }
 
-/* Its turn, a memtable and log space, all at the same time (await_room for a large one). */
+/* Its turn, a memtable and log space, all at the same time (gy_room_await for a large one). */
 static GY_SUSPENDS gyre_status
 await_room_large(struct write_call *call)
 {
-    gyre_db *db = call->db;
+    gyre_db *db = call->room.db;
 
     for (;;) {
-        gyre_status status = await_memtable(call);
+        gyre_status status = gy_room_await_memtable(&call->room);
 
         if (status == GYRE_OK && db->large_write) {
-            gy_waitq_await(&db->loop->io.sched, &db->room);
+            status = gy_room_await_turn(&call->room);
         } else if (status == GYRE_OK && !gy_wal_has_room_large(&db->wal, call->commit.size)) {
-            status = gy_wal_await_space(&db->wal, call->commit.size);
+            status = gy_room_await_log_large(&call->room);
         } else if (status == GYRE_OK) {
             return reserve_memory(call);
         }
@@ -199,16 +95,20 @@ await_room_large(struct write_call *call)
 static GY_SUSPENDS gyre_status
 await_commit_large(struct write_call *call, uint64_t *ret_sequence)
 {
-    gyre_db *db = call->db;
+    gyre_db *db = call->room.db;
+    uint8_t *bytes = NULL;
     gyre_status status;
 
-    note_wait(call);
+    if (!call->room.no_wait) { /* its parts are written one after the other in any case */
+        gy_room_note_wait(&call->room);
+    }
     status = await_room_large(call);
     if (status != GYRE_OK) {
         return status;
     }
     db->large_write = true;
-    status = gy_wal_await_append_large(&db->wal, &call->commit, ret_sequence);
+    status = gy_wal_await_append_large(&db->wal, &call->commit, ret_sequence, &bytes);
+    call->is_taken = status == GYRE_OK;
     if (status == GYRE_OK) {
         GY_COMMITTED(db, *ret_sequence, call->commit.count);
         status = reserve_memory(call); /* smaller commits may have come in between */
@@ -216,9 +116,13 @@ await_commit_large(struct write_call *call, uint64_t *ret_sequence)
             gy_wal_poison(&db->wal, status); /* logged, but cannot be shown: only a reopen can */
         }
     }
-    if (status == GYRE_OK) {
-        apply(db, &call->commit, *ret_sequence);
+    if (status == GYRE_OK) { /* from the copy: the operation may have ended meanwhile (Q4) */
+        const struct gy_wal_commit copy = {
+            .operations = gyre_slice(bytes + gy_varint_size(call->commit.size), call->commit.size)};
+
+        apply(db, &copy, *ret_sequence);
     }
+    gy_heap_free(&db->loop->io.heap, bytes);
     db->large_write = false;
     gy_waitq_wake_all(&db->room);
     gy_waitq_wake_all(&db->installed); /* who waits for a flush could not freeze this memtable */
@@ -226,18 +130,28 @@ await_commit_large(struct write_call *call, uint64_t *ret_sequence)
 }
 
 static GY_SUSPENDS gyre_status
+await_answer(gyre_db *db, uint64_t sequence)
+{
+    struct gy_sched *sched = &db->loop->io.sched;
+    const enum gy_away before = gy_trace_begin_away(sched, GY_AWAY_LOG);
+    const gyre_status status = gy_wal_await_answer(&db->wal, sequence);
+
+    gy_trace_end_away(sched, before);
+    return status;
+}
+
+static GY_SUSPENDS gyre_status
 await_commit(struct write_call *call)
 {
-    gyre_db *db = call->db;
+    gyre_db *db = call->room.db;
     uint64_t sequence = 0;
     gyre_status status;
 
     if (db->has_wal && gy_wal_is_large(&db->wal, call->commit.size)) {
         status = await_commit_large(call, &sequence);
-        return status != GYRE_OK ? status
-                                 : gy_wal_await_answer(&db->wal, sequence + call->commit.count - 1);
+        return status != GYRE_OK ? status : await_answer(db, sequence + call->commit.count - 1);
     }
-    status = await_room(call);
+    status = gy_room_await(&call->room);
     if (status != GYRE_OK) {
         return status;
     }
@@ -246,9 +160,13 @@ await_commit(struct write_call *call)
         db->sequence += call->commit.count;
         GY_COMMITTED(db, sequence, call->commit.count);
         apply(db, &call->commit, sequence);
+        call->is_taken = true;
+        gy_scope_note_maybe_done(&db->loop->io.sched);
         return GYRE_OK;
     }
     sequence = gy_wal_append(&db->wal, &call->commit);
+    call->is_taken = true;
+    gy_scope_note_maybe_done(&db->loop->io.sched);
     GY_COMMITTED(db, sequence, call->commit.count);
     if (GY_MUTANT(yield_between_log_and_memtable)) {
         gy_await_yield(&db->loop->io.sched);
@@ -258,33 +176,36 @@ await_commit(struct write_call *call)
     if (db->wal.answered >= sequence) {
         return GYRE_OK;
     }
-    note_wait(call);
-    return gy_wal_await_answer(&db->wal, sequence);
+    gy_room_note_wait(&call->room);
+    return await_answer(db, sequence);
 }
 
 static void
 write_run(void *arg)
 {
     struct write_call *call = arg;
-    gyre_db *db = call->db;
+    gyre_db *db = call->room.db;
 
     gy_in_coroutine();
     gy_db_enter(db);
-    call->status = refusal(db);
-    if (call->status == GYRE_OK && !gy_pacer_try_admit(&db->pacer, call->user_bytes)) {
-        note_wait(call);
-        gy_pacer_await_admit(&db->pacer, call->user_bytes);
-        if (db->state != GY_DB_OPEN) {
-            call->status = gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
-        }
+    call->status = gy_first(gy_scope_check(&db->loop->io.sched), gy_room_refusal(db));
+    if (call->status == GYRE_OK) {
+        call->status = gy_space_check(db, &call->room); /* before it waits for anything */
+    }
+    if (call->status == GYRE_OK) {
+        call->status = gy_room_await_pace(&call->room);
     }
     if (call->status == GYRE_OK) {
         call->status = await_commit(call);
+        if (!call->is_taken) {
+            gy_pacer_refund(&db->pacer, call->room.user_bytes);
+        }
     }
     if (call->status == GYRE_OK) {
-        db->counters.user_bytes_written += call->user_bytes;
-        if (call->waited_since_ns != 0) {
-            const uint64_t ns = gy_loop_now(&db->loop->io) - call->waited_since_ns;
+        db->counters.user_bytes_written += call->room.user_bytes;
+        gy_trace_note_bytes(&db->loop->io.sched, call->room.user_bytes);
+        if (call->room.waited_since_ns != 0) {
+            const uint64_t ns = gy_loop_now(&db->loop->io) - call->room.waited_since_ns;
 
             db->counters.write_ns_max = gy_max_u64(db->counters.write_ns_max, ns);
         }
@@ -294,32 +215,51 @@ write_run(void *arg)
 }
 
 static gyre_status
-resolve_class(gyre_db *db, const struct gyre_write_options *options, enum gy_wal_class *ret_class)
+resolve_options(gyre_db *db, const struct gyre_write_options *options,
+                struct gyre_write_options *ret_options)
 {
-    struct gyre_write_options o = {0};
-    uint32_t durability;
-
+    *ret_options = (struct gyre_write_options){0};
     if (options != NULL) {
         const gyre_status status =
-            gy_options_copy(db->loop, "write options", options, &o, sizeof(o));
+            gy_options_copy(db->loop, "write options", options, ret_options, sizeof(*ret_options));
 
         if (status != GYRE_OK) {
             return status;
         }
     }
-    if (o.deadline_ns != 0 || o.durability > GYRE_BUFFERED) {
+    if (ret_options->durability > GYRE_BUFFERED ||
+        (ret_options->flags & ~GYRE_WRITE_NO_WAIT) != 0 || ret_options->reserved_ != 0) {
         return gy_loop_fail(db->loop, GYRE_INVALID,
-                            "write options: durability must be DURABLE or BUFFERED, deadline_ns 0");
+                            "write options: durability must be DURABLE or BUFFERED, or an unknown "
+                            "flag is set");
     }
-    durability = o.durability != GYRE_DURABILITY_DEFAULT ? o.durability : db->options.durability;
-    *ret_class = durability == GYRE_BUFFERED ? GY_WAL_BUFFERED : GY_WAL_DURABLE;
     return GYRE_OK;
+}
+
+/* With a deadline the caller may be answered before the write has ended. */
+static gyre_status
+call_until(const struct write_call *call, const struct gyre_write_options *options)
+{
+    const struct gy_operation *single = call->commit.single;
+    struct gyre_op op = GYRE_OP(.kind = GYRE_OP_WRITE, .db = call->room.db, .batch = call->batch,
+                                .durability = options->durability, .flags = options->flags,
+                                .deadline_ns = options->deadline_ns);
+
+    if (single != NULL) {
+        op.kind = single->kind == GY_KIND_PUT ? GYRE_OP_PUT : GYRE_OP_DELETE;
+        op.key = single->key;
+        op.data = single->value;
+    }
+    return gy_op_call(call->room.db->loop, &op);
 }
 
 static gyre_status
 write_call(gyre_db *db, const struct gyre_write_options *options, struct write_call *call)
 {
-    gyre_status status = resolve_class(db, options, &call->commit.klass);
+    struct gy_measured what = {.name = "write", .kind = GYRE_OP_WRITE, .status = &call->status};
+    struct gyre_write_options o;
+    gyre_status status = resolve_options(db, options, &o);
+    uint32_t durability;
 
     if (status != GYRE_OK) {
         return status;
@@ -330,8 +270,22 @@ write_call(gyre_db *db, const struct gyre_write_options *options, struct write_c
                             "wal_slot_size",
                             call->commit.size, (unsigned long long)db->options.wal_slot_size);
     }
-    call->db = db;
-    status = gy_call(db->loop, "write", write_run, call);
+    call->room.db = db;
+    call->room.log_size = call->commit.size;
+    call->room.count = call->commit.count;
+    call->room.no_wait = (o.flags & GYRE_WRITE_NO_WAIT) != 0;
+    if (o.deadline_ns != 0) {
+        return call_until(call, &o);
+    }
+    durability = o.durability != GYRE_DURABILITY_DEFAULT ? o.durability : db->options.durability;
+    call->commit.klass = durability == GYRE_BUFFERED ? GY_WAL_BUFFERED : GY_WAL_DURABLE;
+    what.measure =
+        durability == GYRE_BUFFERED ? GYRE_MEASURE_WRITE_BUFFERED : GYRE_MEASURE_WRITE_DURABLE;
+    if (call->commit.single != NULL) {
+        what.kind = call->commit.single->kind == GY_KIND_PUT ? GYRE_OP_PUT : GYRE_OP_DELETE;
+        what.key = call->commit.single->key;
+    }
+    status = gy_call_measured(db->loop, &what, write_run, call);
     return status != GYRE_OK ? status : call->status;
 }
 
@@ -362,7 +316,8 @@ write_one(gyre_db *db, const struct gyre_write_options *options,
     call.commit.single = operation;
     call.commit.size = gy_operation_size(operation);
     call.commit.count = 1;
-    call.user_bytes = operation->key.size + operation->value.size;
+    call.room.only_deletes = operation->kind == GY_KIND_DELETE;
+    call.room.user_bytes = operation->key.size + operation->value.size;
     return write_call(db, options, &call);
 }
 
@@ -397,16 +352,18 @@ gyre_write(gyre_db *db, const struct gyre_write_options *options, const gyre_bat
     if (batch == NULL) {
         return gy_loop_fail(db->loop, GYRE_INVALID, "gyre_write: the batch is NULL");
     }
+    call.batch = batch;
     call.commit.operations = gy_batch_bytes(batch);
     call.commit.size = call.commit.operations.size;
     call.commit.count = gyre_batch_count(batch);
-    call.user_bytes = gy_batch_user_bytes(batch);
+    call.room.user_bytes = gy_batch_user_bytes(batch);
+    call.room.only_deletes = batch->put_count == 0;
     if (call.commit.size > db->loop->memory_limit / 4) {
         return gy_loop_fail(db->loop, GYRE_INVALID,
                             "a batch of %zu bytes: at most memory_limit / 4", call.commit.size);
     }
     if (call.commit.count == 0) {
-        return refusal(db);
+        return gy_room_refusal(db);
     }
     status = write_call(db, options, &call);
     db->counters.batches += status == GYRE_OK;
@@ -423,14 +380,18 @@ sync_run(void *arg)
 {
     struct sync_call *call = arg;
     gyre_db *db = call->db;
+    struct gy_sched *sched = &db->loop->io.sched;
+    enum gy_away before;
 
     gy_in_coroutine();
     gy_db_enter(db);
+    before = gy_trace_begin_away(sched, GY_AWAY_LOG);
     if (db->has_wal) {
         call->status = gy_wal_await_sync(&db->wal);
     } else if (!db->read_only) {
         call->status = gy_db_await_flushed(db, db->sequence); /* NOWAL: tables are all there is */
     }
+    gy_trace_end_away(sched, before);
     gy_db_leave(db);
 }
 
@@ -441,7 +402,12 @@ gyre_sync(gyre_db *db)
     gyre_status status = gy_db_check(db);
 
     if (status == GYRE_OK) {
-        status = gy_call(db->loop, "sync", sync_run, &call);
+        status = gy_call_measured(db->loop,
+                                  &(struct gy_measured){.name = "sync",
+                                                        .kind = GYRE_OP_SYNC,
+                                                        .measure = GYRE_MEASURE_SYNC,
+                                                        .status = &call.status},
+                                  sync_run, &call);
     }
     return status != GYRE_OK ? status : call.status;
 }

@@ -121,6 +121,7 @@ bool
 gy_cache_try(struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle handle,
              enum gy_block_kind kind, struct gy_block_pin *ret_pin)
 {
+    struct gyre_trace *trace = cache->loop->sched.trace;
     struct gy_cache_frame *frame;
 
     gy_frame_prefetch(cache, cache_id, handle);
@@ -140,6 +141,9 @@ gy_cache_try(struct gy_cache *cache, uint64_t cache_id, struct gy_block_handle h
     gy_frame_pin(cache, frame, 1);
     pin_set(ret_pin, frame);
     cache->stats.hits++;
+    if (gy_unlikely(trace != NULL)) {
+        trace->cache_hits++;
+    }
     return true;
 }
 
@@ -226,17 +230,45 @@ flight_end(struct gy_cache *cache, struct gy_flight *flight, gyre_status status,
     gy_waitq_wake_all(&flight->queue);
 }
 
+static void
+flight_left(struct gy_cache *cache, struct gy_flight *flight)
+{
+    flight->waiters--;
+    if (flight->waiters == 0 && flight->done) {
+        gy_list_push_front(&cache->free_flights, &flight->link);
+    }
+}
+
+/* Who does not want the block any more. */
+static void
+leave_flight(struct gy_cache *cache, struct gy_flight *flight)
+{
+    if (flight->done && flight->status == GYRE_OK) {
+        gy_frame_unpin(cache, flight->frame); /* pinned for us meanwhile */
+    }
+    flight_left(cache, flight);
+}
+
 GY_SUSPENDS static gyre_status
 await_join(struct gy_cache *cache, struct gy_flight *flight, struct gy_block_pin *ret_pin)
 {
     struct gy_sched *sched = &cache->loop->sched;
-    gyre_status st;
+    const enum gy_away before = gy_trace_begin_away(sched, GY_AWAY_DEVICE);
+    gyre_status st = GYRE_OK;
 
     GY_SOMETIMES(cache_flight_joined);
     cache->stats.waits++;
     flight->waiters++;
-    while (!flight->done) { /* it stays ours until we have left it */
-        gy_waitq_await(sched, &flight->queue);
+    while (st == GYRE_OK && !flight->done) { /* it stays ours until we have left it */
+        st = gy_scope_await(sched, &flight->queue);
+    }
+    gy_trace_end_away(sched, before);
+    if (sched->trace != NULL) {
+        sched->trace->cache_waits++;
+    }
+    if (st != GYRE_OK) {
+        leave_flight(cache, flight);
+        return st;
     }
     st = flight->status;
     if (st == GYRE_OK) {
@@ -244,10 +276,7 @@ await_join(struct gy_cache *cache, struct gy_flight *flight, struct gy_block_pin
     } else {
         *gy_sched_error(sched) = flight->error;
     }
-    flight->waiters--;
-    if (flight->waiters == 0) {
-        gy_list_push_front(&cache->free_flights, &flight->link);
-    }
+    flight_left(cache, flight);
     return st;
 }
 
@@ -296,9 +325,8 @@ await_pages(struct gy_cache *cache, const struct gy_block_source *source,
         if (st != GYRE_OK) {
             return st;
         }
-        cache->stats.reads++;
-        cache->stats.read_bytes += size;
         cache->stats.rereads += attempt;
+        gy_cache_note_read(cache, source, first, size);
         st = gy_block_check(start, handle.size, source->file_id, handle.offset, ret_trailer);
         if (st == GYRE_OK && attempt > 0) {
             GY_SOMETIMES(block_good_when_read_again);
@@ -437,6 +465,11 @@ gy_cache_await_block(struct gy_cache *cache, const struct gy_block_source *sourc
     st = await_load(cache, flight, klass, &frame);
     flight_end(cache, flight, st, frame);
     if (st == GYRE_OK) {
+        st = gy_scope_check(&cache->loop->sched);
+        if (st != GYRE_OK) {
+            gy_frame_unpin(cache, frame);
+            return st;
+        }
         pin_set(ret_pin, frame);
     }
     return st;

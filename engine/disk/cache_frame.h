@@ -14,6 +14,7 @@
 #define GY_CACHE_FRAME_H
 
 #include "engine/disk/cache.h"
+#include "io/base/probes.h"
 
 #define GY_SLAB_SIZE (64u * 1024u)
 #define GY_SLAB_FRAMES 16u
@@ -144,5 +145,21 @@ gy_frame_pin(struct gy_cache *cache, struct gy_cache_frame *frame, uint32_t coun
 }
 
 void gy_frame_unpin(struct gy_cache *cache, struct gy_cache_frame *frame);
+
+/* A block was read. */
+static inline void
+gy_cache_note_read(struct gy_cache *cache, const struct gy_block_source *source, uint64_t offset,
+                   uint32_t size)
+{
+    struct gyre_trace *trace = cache->loop->sched.trace;
+
+    cache->stats.reads++;
+    cache->stats.read_bytes += size;
+    GY_PROBE3(block__read, source->file_id, offset, size);
+    if (trace != NULL) {
+        trace->blocks_read++;
+        trace->block_bytes_read += size;
+    }
+}
 
 #endif

@@ -199,7 +199,7 @@ reserve_removed(struct gy_table_set *set)
 {
     const uint64_t needed = (uint64_t)set->removed_count + set->table_count + 1;
     uint64_t capacity = gy_max_u64(set->removed_capacity, 64);
-    uint64_t *removed;
+    struct gy_removed_table *removed;
 
     if (needed <= set->removed_capacity) {
         return true;
@@ -250,6 +250,7 @@ gy_table_make(struct gy_table_set *set, const struct gy_table_meta *meta)
     table->meta.smallest.data = keys;
     table->meta.largest.data = keys + meta->smallest.size;
     set->table_count++;
+    set->file_bytes += meta->size;
     return table;
 }
 
@@ -263,6 +264,7 @@ gy_table_make_moved(struct gy_table *table, uint32_t level)
     moved = gy_table_make(table->set, &meta);
     if (moved != NULL && !GY_MUTANT(moved_table_removed)) {
         moved->origin = table;
+        table->set->file_bytes -= meta.size; /* one file: the first of the chain stands for it */
         gy_table_ref(table);
     }
     return moved;
@@ -289,9 +291,12 @@ release(struct gy_table *table)
         table->origin->removed = true; /* O7: the file goes with the last of the chain */
     } else if (table->removed) {
         gy_assert(set->removed_count < set->removed_capacity);
-        set->removed[set->removed_count] = table->meta.number;
+        set->removed[set->removed_count] =
+            (struct gy_removed_table){.number = table->meta.number, .size = table->meta.size};
         set->removed_count++;
         gy_waitq_wake_all(&set->removed_waiters);
+    } else if (table->origin == NULL) { /* not installed, and discarded; or the store closes */
+        set->file_bytes -= table->meta.size;
     }
     gy_heap_free(&set->loop->heap, table);
 }
@@ -316,6 +321,21 @@ void
 gy_table_mark_removed(struct gy_table *table)
 {
     table->removed = true;
+}
+
+struct gy_removed_table
+gy_table_set_take_removed(struct gy_table_set *set)
+{
+    gy_assert(set->removed_count > 0);
+    set->removed_count--;
+    return set->removed[set->removed_count];
+}
+
+void
+gy_table_set_note_gone(struct gy_table_set *set, const struct gy_removed_table *removed)
+{
+    gy_assert(set->file_bytes >= removed->size);
+    set->file_bytes -= removed->size;
 }
 
 /* ---- Opening ---- */
@@ -497,18 +517,22 @@ gy_table_await_enter_slow(struct gy_table *table)
     table->users++; /* so that it is not closed again before we get to use it */
     while (table->opened == NULL && st == GYRE_OK) {
         if (table->opening) {
-            gy_waitq_await(sched, &table->open_waiters);
+            st = gy_scope_await(sched, &table->open_waiters);
             continue; /* if the other one failed, we try ourselves and get a text of our own */
         }
         table->opening = true;
         st = await_open(table);
         table->opening = false;
         gy_waitq_wake_all(&table->open_waiters);
+        st = st == GYRE_OK ? gy_scope_check(sched) : st;
     }
-    if (st != GYRE_OK) {
+    if (table->opened == NULL) {
         table->users--;
-    } else {
-        gy_list_remove(&table->lru);
+        return st;
+    }
+    gy_list_remove(&table->lru);
+    if (st != GYRE_OK) { /* the operation has ended while it was being opened */
+        gy_table_leave(table);
     }
     return st;
 }

@@ -48,6 +48,12 @@ struct gy_table {
     bool opening;
 };
 
+/* A file that nobody needs any more. */
+struct gy_removed_table {
+    uint64_t number;
+    uint64_t size;
+};
+
 struct gy_table_stats {
     uint64_t filter_checks, filter_negatives, filter_false_positives;
     uint64_t opened, open_count;
@@ -62,13 +68,14 @@ struct gy_table_set {
     bool verify_cached; /* blocks are checked each time they are found in the cache (B7) */
     uint32_t open_count;
     uint32_t table_count;   /* gy_table structs alive */
+    uint64_t file_bytes;    /* of their files, and of those still to be unlinked */
     uint64_t id;            /* high bits of the cache ids */
     struct gy_list lru;     /* least recently used first */
     struct gy_list closing; /* gy_table_open.link: files to close (O6) */
     struct gy_list orphans; /* gy_table_span.link: reads in flight that nobody waits for (O6) */
     struct gy_co *closer;   /* NULL: not running */
     struct gy_waitq closer_done;
-    uint64_t *removed; /* numbers to unlink */
+    struct gy_removed_table *removed; /* files to unlink */
     uint32_t removed_count;
     uint32_t removed_capacity;
     struct gy_waitq removed_waiters; /* woken when one is added */
@@ -92,6 +99,10 @@ void gy_table_ref(struct gy_table *table);
 /* Never suspends (O6). NULL is fine. */
 void gy_table_unref(struct gy_table *table);
 void gy_table_mark_removed(struct gy_table *table);
+/* Take the next file to unlink off the list. It counts in file_bytes until gy_table_set_note_gone
+ * (never, if it cannot be unlinked: it is there). */
+struct gy_removed_table gy_table_set_take_removed(struct gy_table_set *set);
+void gy_table_set_note_gone(struct gy_table_set *set, const struct gy_removed_table *removed);
 
 struct gy_table_result {
     bool found;

@@ -61,12 +61,6 @@ cache_of(const struct table_cursor *cursor)
 /* ---- State ---- */
 
 static void
-set_end(struct table_cursor *cursor)
-{
-    cursor->base.valid = false;
-}
-
-static void
 set_failed(struct table_cursor *cursor, gyre_status st)
 {
     gy_assert(st != GYRE_OK);
@@ -80,8 +74,7 @@ set_corrupt(struct table_cursor *cursor, uint64_t offset, const char *what)
     set_failed(cursor, gy_table_fail(cursor->table, GYRE_CORRUPT, offset, what));
 }
 
-/* Show the entry at which the data iterator stands. False: it stands nowhere (then the caller goes
- * on) or failed. */
+/* Show the entry at which the data iterator stands. False: nowhere (go on), or failed. */
 static bool
 show(struct table_cursor *cursor)
 {
@@ -324,9 +317,17 @@ await_data(struct table_cursor *cursor, enum direction direction)
         return false;
     }
     cursor->data_offset = handle.offset;
-    if (direction != BACKWARD && (cursor->stream != NULL || wants_stream(cursor, handle)) &&
-        await_streamed_block(cursor, handle)) {
-        return true;
+    if (direction != BACKWARD && (cursor->stream != NULL || wants_stream(cursor, handle))) {
+        const bool is_there = await_streamed_block(cursor, handle);
+        const gyre_status st = gy_scope_check(&cursor->table->set->loop->sched);
+
+        if (st != GYRE_OK) {
+            set_failed(cursor, st);
+            return false;
+        }
+        if (is_there) {
+            return true;
+        }
     }
     if (direction == FORWARD && cursor->stream == NULL) {
         prefetch_beside(cursor, gy_block_iter_next);
@@ -346,7 +347,7 @@ await_next_block(struct table_cursor *cursor)
     if (!cursor->index.valid && !cursor->index.corrupt) {
         gy_block_iter_next(&cursor->top);
         if (!cursor->top.valid && !cursor->top.corrupt) {
-            set_end(cursor);
+            cursor->base.valid = false;
             return;
         }
         if (!await_partition(cursor)) {
@@ -370,7 +371,7 @@ await_previous_block(struct table_cursor *cursor)
     if (!cursor->index.valid && !cursor->index.corrupt) {
         gy_block_iter_prev(&cursor->top);
         if (!cursor->top.valid && !cursor->top.corrupt) {
-            set_end(cursor);
+            cursor->base.valid = false;
             return;
         }
         if (!await_partition(cursor)) {
@@ -394,7 +395,7 @@ await_place(struct table_cursor *cursor, struct gyre_slice key, uint64_t tag)
     drop_blocks(cursor);
     gy_block_iter_seek(&cursor->top, key, tag);
     if (!cursor->top.valid && !cursor->top.corrupt) {
-        set_end(cursor);
+        cursor->base.valid = false;
         return false;
     }
     if (!await_partition(cursor)) {

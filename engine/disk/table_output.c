@@ -10,6 +10,8 @@
 #include "io/base/ban.h"
 
 #define ALLOCATE_STEP (8u * GY_MIB)
+/* A small table that comes out larger than expected does not ask for a hundred times its size. */
+#define ALLOCATE_SHARE 4u
 #define SYNC_STEP (16u * GY_MIB) /* keeps the last fdatasync short; see IO rule 31 */
 
 gyre_status
@@ -133,7 +135,9 @@ await_step_sync(struct gy_table_output *output)
 GY_SUSPENDS static gyre_status
 await_room(struct gy_table_output *output, uint64_t end)
 {
-    const uint64_t size = gy_max_u64(end, output->allocated + ALLOCATE_STEP);
+    const uint64_t step =
+        gy_align_up(gy_min_u64(ALLOCATE_STEP, output->allocated / ALLOCATE_SHARE), GY_PAGE);
+    const uint64_t size = gy_max_u64(end, output->allocated + step);
     gyre_status st;
 
     if (end <= output->allocated) {

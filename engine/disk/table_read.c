@@ -55,14 +55,21 @@ probe_partition(struct gy_table *table, const struct gy_partition *partition, st
                 struct gy_block_handle *ret_handle)
 {
     struct gy_table_stats *stats = &table->set->stats;
+    struct gyre_trace *trace = table->set->loop->sched.trace;
     gyre_status st;
 
     if (partition->filter_size != 0) {
         stats->filter_checks++;
+        if (gy_unlikely(trace != NULL)) {
+            trace->filters_asked++;
+        }
         if (!gy_filter_may_contain(partition->filter, partition->filter_size, partition->probes,
                                    hash)) {
             GY_SOMETIMES(filter_said_no);
             stats->filter_negatives++;
+            if (gy_unlikely(trace != NULL)) {
+                trace->filters_no++;
+            }
             return GYRE_NOT_FOUND;
         }
     }

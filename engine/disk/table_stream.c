@@ -12,6 +12,7 @@
 #include "engine/disk/table_open.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/ban.h"
 
 #define SPAN_SIZE_MIN (32u * GY_KIB)
@@ -302,7 +303,7 @@ gy_table_stream_close(struct gy_table_stream *stream)
         if (span == NULL) {
             continue;
         }
-        if (span->in_flight && !span->req.done) {
+        if (span->in_flight && !span->req.done && !GY_MUTANT(span_freed_in_flight)) {
             orphan(stream->table, span);
         } else {
             gy_table_span_free(set, span);

@@ -204,14 +204,18 @@ gy_wal_advance(struct gy_wal *wal)
 GY_SUSPENDS gyre_status
 gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence)
 {
-    while (wal->answered < sequence) {
+    gyre_status status = GYRE_OK;
+
+    while (status == GYRE_OK && wal->answered < sequence) {
         struct gy_wal_group *group = NULL;
 
         if (wal->poison != GYRE_OK) {
-            return gy_fail(sched_of(wal), GYRE_IO,
-                           "the log could not be written; whether this write is kept is known only "
-                           "after the store is reopened (%s)",
-                           wal->poison_error.text);
+            (void)gy_fail(sched_of(wal), GYRE_IO,
+                          "the log could not be written; whether this write is kept is known only "
+                          "after the store is reopened (%s)",
+                          wal->poison_error.text);
+            gy_sched_error(sched_of(wal))->maybe_done = 1;
+            return GYRE_IO;
         }
         for (uint64_t i = wal->group_head; i < wal->group_tail && group == NULL; i++) {
             struct gy_wal_group *candidate = gy_wal_group_at(wal, i);
@@ -221,9 +225,9 @@ gy_wal_await_answer(struct gy_wal *wal, uint64_t sequence)
             }
         }
         gy_assert(group != NULL); /* what is not answered is in a group */
-        gy_waitq_await(sched_of(wal), &group->waiters);
+        status = gy_scope_await(sched_of(wal), &group->waiters);
     }
-    return GYRE_OK;
+    return status;
 }
 
 /* ---- Appending ---- */
@@ -284,7 +288,7 @@ bool
 gy_wal_try_reserve(struct gy_wal *wal, size_t size)
 {
     gy_assert(!gy_wal_is_large(wal, size));
-    return wal->poison == GYRE_OK && !wal->large && !wal->closing && has_log_room(wal, size) &&
+    return wal->poison == GYRE_OK && !wal->large && !wal->refusing && has_log_room(wal, size) &&
            make_room(wal, (uint32_t)(size + GY_VARINT64_MAX));
 }
 
@@ -296,7 +300,7 @@ refusal(struct gy_wal *wal)
                        "the log failed, reopen the store to write again (%s)",
                        wal->poison_error.text);
     }
-    if (wal->closing) {
+    if (wal->refusing) {
         return gy_fail(sched_of(wal), GYRE_CLOSED, "the store is closing");
     }
     return GYRE_OK;
@@ -309,6 +313,10 @@ room_refusal(struct gy_wal *wal, size_t size)
 {
     const gyre_status status = refusal(wal);
 
+    if (status == GYRE_OK && wal->is_stuck) { /* staging, too, is given back by the next log only */
+        *gy_sched_error(sched_of(wal)) = wal->slot_error;
+        return wal->slot_status;
+    }
     if (status != GYRE_OK || wal->large || has_log_room(wal, size)) {
         return status;
     }
@@ -325,17 +333,54 @@ room_refusal(struct gy_wal *wal, size_t size)
     return GYRE_OK;
 }
 
+gyre_status
+gy_wal_check_room(struct gy_wal *wal, size_t size)
+{
+    return room_refusal(wal, size);
+}
+
+uint64_t
+gy_wal_group_max(const struct gy_wal *wal)
+{
+    return wal->group_payload_max - GY_VARINT64_MAX;
+}
+
+uint64_t
+gy_wal_room(const struct gy_wal *wal)
+{
+    uint64_t low = 0;
+    uint64_t high = (uint64_t)GY_WAL_SLOT_MAX * wal->config.slot_size;
+
+    if (wal->poison != GYRE_OK || wal->refusing || wal->large) {
+        return 0;
+    }
+    high = gy_min_u64(high, gy_sub_sat(wal->config.buffer_size, unsynced_bytes(wal)));
+    while (low < high) { /* the largest size that has_log_room likes: what it needs grows with it */
+        const uint64_t middle = high - (high - low) / 2;
+
+        if (has_log_room(wal, middle)) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
 GY_SUSPENDS gyre_status
 gy_wal_await_reserve(struct gy_wal *wal, size_t size)
 {
     while (!gy_wal_try_reserve(wal, size)) {
-        const gyre_status status = room_refusal(wal, size);
+        gyre_status status = room_refusal(wal, size);
 
         if (status != GYRE_OK) {
             return status;
         }
         GY_SOMETIMES(log_space_waited_for);
-        gy_waitq_await(sched_of(wal), &wal->space);
+        status = gy_scope_await(sched_of(wal), &wal->space);
+        if (status != GYRE_OK) {
+            return status;
+        }
     }
     return GYRE_OK;
 }
@@ -458,7 +503,7 @@ await_parts(struct gy_wal *wal, struct gyre_slice bytes, const struct gy_wal_com
 bool
 gy_wal_has_room_large(const struct gy_wal *wal, size_t size)
 {
-    return wal->poison == GYRE_OK && !wal->large && !wal->closing && has_log_room(wal, size);
+    return wal->poison == GYRE_OK && !wal->large && !wal->refusing && has_log_room(wal, size);
 }
 
 GY_SUSPENDS gyre_status
@@ -466,16 +511,16 @@ gy_wal_await_space(struct gy_wal *wal, size_t size)
 {
     const gyre_status status = room_refusal(wal, size);
 
-    if (status == GYRE_OK) {
-        GY_SOMETIMES(large_commit_waited_for_log);
-        gy_waitq_await(sched_of(wal), &wal->space);
+    if (status != GYRE_OK) {
+        return status;
     }
-    return status;
+    GY_SOMETIMES(large_commit_waited_for_log);
+    return gy_scope_await(sched_of(wal), &wal->space);
 }
 
 GY_SUSPENDS gyre_status
 gy_wal_await_append_large(struct gy_wal *wal, const struct gy_wal_commit *commit,
-                          uint64_t *ret_sequence)
+                          uint64_t *ret_sequence, uint8_t **ret_bytes)
 {
     struct gy_heap *heap = &wal->config.loop->heap;
     gyre_status status;
@@ -491,30 +536,48 @@ gy_wal_await_append_large(struct gy_wal *wal, const struct gy_wal_commit *commit
     }
     end = encode_commit(bytes, commit);
     wal->large = true;
+    gy_scope_note_maybe_done(sched_of(wal));
     status = await_parts(wal, gyre_slice(bytes, (size_t)(end - bytes)), commit, ret_sequence);
     wal->large = false;
     gy_waitq_wake_all(&wal->space);
-    gy_heap_free(heap, bytes);
-    return status;
+    if (status != GYRE_OK) {
+        gy_heap_free(heap, bytes);
+        return status;
+    }
+    *ret_bytes = bytes;
+    return GYRE_OK;
 }
 
 GY_SUSPENDS gyre_status
 gy_wal_await_sync(struct gy_wal *wal)
 {
     const uint64_t target = wal->sequence_next - 1;
+    gyre_status status = GYRE_OK;
 
     if (wal->sync_target < target) {
         wal->sync_target = target;
     }
     gy_wal_kick(wal);
-    while (wal->durable_sequence < target) {
+    while (status == GYRE_OK && wal->durable_sequence < target) {
         if (wal->poison != GYRE_OK) {
             *gy_sched_error(sched_of(wal)) = wal->poison_error;
             return wal->poison;
         }
-        gy_waitq_await(sched_of(wal), &wal->synced);
+        if (wal->is_stuck) { /* what is staged stays so, and goes on by itself (W8) */
+            GY_SOMETIMES(sync_told_of_full_disk);
+            *gy_sched_error(sched_of(wal)) = wal->slot_error;
+            return wal->slot_status;
+        }
+        status = gy_scope_await(sched_of(wal), &wal->synced);
     }
-    return GYRE_OK;
+    return status;
+}
+
+void
+gy_wal_refuse(struct gy_wal *wal)
+{
+    wal->refusing = true;
+    gy_waitq_wake_all(&wal->space);
 }
 
 /* ---- Logs that are needed ---- */
@@ -533,27 +596,5 @@ gy_wal_log_min(const struct gy_wal *wal, uint64_t flushed)
 uint64_t
 gy_wal_live_bytes(const struct gy_wal *wal)
 {
-    if (wal->log_count == 0) {
-        return 0;
-    }
-    return (wal->log_count - 1) * wal->config.slot_size + wal->offset;
-}
-
-void
-gy_log_mark_encode(uint8_t target[GY_LOG_MARK_SIZE], uint64_t manifest_number,
-                   uint64_t manifest_end)
-{
-    gy_put_u64(target, manifest_number);
-    gy_put_u64(target + 8, manifest_end);
-}
-
-bool
-gy_log_mark_decode(struct gyre_slice payload, uint64_t *ret_manifest_number,
-                   uint64_t *ret_manifest_end)
-{
-    struct gy_reader reader = gy_reader_of(payload.data, payload.size);
-
-    *ret_manifest_number = gy_read_u64(&reader);
-    *ret_manifest_end = gy_read_u64(&reader);
-    return gy_reader_is_done(&reader);
+    return wal->log_count == 0 ? 0 : (wal->log_count - 1) * wal->config.slot_size + wal->offset;
 }

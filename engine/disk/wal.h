@@ -29,6 +29,9 @@
  *       (gy_wal_release).
  *   W7  Between gy_wal_await_reserve and gy_wal_append the caller does not suspend: log order is
  *       memtable order.
+ *   W8  On a full disk commits that are staged wait for the next log, and nobody's answer changes:
+ *       DURABLE ones wait with them (a deadline ends that). Who comes meanwhile, and
+ *       gy_wal_await_sync, is told NO_SPACE.
  */
 #ifndef GY_WAL_H
 #define GY_WAL_H
@@ -145,12 +148,14 @@ struct gy_wal {
     uint64_t sync_started_ns;
 
     bool large;              /* a commit is being cut into parts: others wait */
-    bool closing;
+    bool refusing;                    /* no new commits: the store is closing */
+    bool closing;                     /* and nobody waits for an answer any more */
     bool room_wanted;        /* slots run short: the owner should flush the oldest memtable */
     gyre_status poison;
     struct gyre_error poison_error;
     gyre_status slot_status; /* why no slot could be made (a full disk), OK otherwise */
     struct gyre_error slot_error;
+    bool is_stuck;           /* staged commits wait for a log that cannot be started: slot_status */
     gyre_status release_status; /* why no log is given back (a flush failed), OK otherwise */
     struct gyre_error release_error;
     struct gy_co *writer;    /* NULL: not running */
@@ -166,25 +171,6 @@ struct gy_wal {
 GYRE_NODISCARD gyre_status gy_wal_init(struct gy_wal *wal, const struct gy_wal_config *config,
                                        const struct gy_wal_log *logs, uint32_t log_count,
                                        const bool *slot_exists, uint64_t sequence_next);
-
-/* What a killed process left in staging, checked and counted by recovery. */
-struct gy_wal_staged {
-    struct gyre_slice payload; /* commits, each varint size + operations */
-    bool large;                /* one commit, to be written in parts */
-    uint32_t record_count;
-    uint64_t sequence_first;
-    uint64_t sequence_last;
-};
-
-/* How much of a log it takes. */
-uint64_t gy_wal_staged_span(const struct gy_wal_staged *staged);
-
-/* What a log has room for besides its start and end frames and the mark of its slot. */
-static inline uint64_t
-gy_wal_log_room(uint64_t slot_size)
-{
-    return slot_size - 3u * 4096u;
-}
 
 /* Make staging memory and start a new log whose first frame names the exact end of the previous
  * one; append the `staged` groups to it and make them durable; then record log and stage in the
@@ -203,6 +189,8 @@ void gy_wal_release(struct gy_wal *wal, uint64_t log_min);
 /* Could the oldest memtable be flushed, so that its log is given back? If not, who waits for log
  * space is told why (the coroutine's error). */
 void gy_wal_note_release(struct gy_wal *wal, gyre_status status);
+/* Have a slot ready ahead; on a full disk: look whether one can be made now. Does not suspend. */
+void gy_wal_want_slot(struct gy_wal *wal);
 
 /* Refuse everything from here on (W5): the coroutine's error says why. */
 void gy_wal_poison(struct gy_wal *wal, gyre_status status);

@@ -8,6 +8,11 @@
 /* Make room for a commit of `size` bytes (operations, without its length). Waits while staging is
  * full. READ_ONLY when poisoned, NO_SPACE when no log slot can be made, CLOSED. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_reserve(struct gy_wal *wal, size_t size);
+/* Why a commit of `size` that finds no room will not find any by waiting; OK: it may. */
+GYRE_NODISCARD gyre_status gy_wal_check_room(struct gy_wal *wal, size_t size);
+/* Bytes that fit into the log now without waiting, and into one group of it. */
+uint64_t gy_wal_room(const struct gy_wal *wal);
+uint64_t gy_wal_group_max(const struct gy_wal *wal);
 /* The same without waiting: true when gy_wal_append may follow at once. */
 bool gy_wal_try_reserve(struct gy_wal *wal, size_t size);
 
@@ -30,10 +35,13 @@ uint64_t gy_wal_append(struct gy_wal *wal, const struct gy_wal_commit *commit);
 bool gy_wal_is_large(const struct gy_wal *wal, size_t size);
 bool gy_wal_has_room_large(const struct gy_wal *wal, size_t size);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_space(struct gy_wal *wal, size_t size);
-/* There is room. */
+/* There is room. *ret_bytes: the commit as it was logged (its size as a varint, then the
+ * operations), to be freed by the caller; from its first part on the caller's own bytes are not
+ * looked at. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_append_large(struct gy_wal *wal,
                                                                  const struct gy_wal_commit *commit,
-                                                                 uint64_t *ret_sequence);
+                                                                 uint64_t *ret_sequence,
+                                                                 uint8_t **ret_bytes);
 
 /* Wait until everything up to `sequence` is answered (W1, W2). IO when the log was poisoned
  * first. */
@@ -41,5 +49,8 @@ GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_answer(struct gy_wal *wal, u
 
 /* Make all commits appended so far durable. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_sync(struct gy_wal *wal);
+
+/* Refuse new commits with CLOSED, those that wait for room too. What was appended is answered. */
+void gy_wal_refuse(struct gy_wal *wal);
 
 #endif

@@ -21,7 +21,6 @@ bool gy_wal_has_unsubmitted(struct gy_wal *wal);
 void gy_wal_advance(struct gy_wal *wal);
 void gy_wal_writer_main(void *arg);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_switch(struct gy_wal *wal);
-void gy_wal_want_slot(struct gy_wal *wal);
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_wal_await_end_record(struct gy_wal *wal);
 /* To the new log `log`, from *offset on, which is moved. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status

@@ -7,6 +7,7 @@
  */
 #include "engine/disk/names.h"
 #include "engine/disk/wal.h"
+#include "engine/disk/wal_append.h"
 #include "engine/disk/wal_parts.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -221,6 +222,10 @@ slot_maker_main(void *arg)
         }
         if (wal->slot_status == GYRE_IO && written) {
             gy_wal_poison(wal, GYRE_IO); /* W5 */
+        }
+        if (wal->slot_status == GYRE_NO_SPACE && wal->log_count > 1) {
+            wal->room_wanted = true; /* a log given back is one, and a flush may find space */
+            gy_waitq_wake_all(&wal->events);
         }
     }
     wal->slot_maker_busy = false;
@@ -506,6 +511,7 @@ gy_wal_await_close(struct gy_wal *wal)
     gyre_status status = GYRE_OK;
     bool clean;
 
+    gy_wal_refuse(wal);
     wal->closing = true;
     gy_wal_kick(wal);
     while (wal->writer != NULL || wal->slot_maker_busy) {

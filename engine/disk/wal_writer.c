@@ -13,6 +13,7 @@
 #include "io/base/bits.h"
 #include "io/base/checked.h"
 #include "io/base/fail.h"
+#include "io/base/probes.h"
 
 #include "io/base/ban.h"
 
@@ -77,6 +78,7 @@ finish_write(struct gy_wal *wal, struct gy_wal_group *group)
         return;
     }
     wal->stats.bytes_written += group->span;
+    GY_PROBE4(wal__write__done, wal->config.store_id, group->offset, group->span, group->dsync);
 }
 
 /* The log has it and everything before it. Not earlier: behind a hole that a killed process leaves,
@@ -158,6 +160,7 @@ finish_sync(struct gy_wal *wal)
     }
     GY_SOMETIMES(log_synced_by_fdatasync);
     wal->stats.syncs++;
+    GY_PROBE2(wal__sync__done, wal->config.store_id, wal->sync_offset);
     wal->durable_offset = gy_max_u64(wal->durable_offset, wal->sync_offset);
     wal->durable_sequence = gy_max_u64(wal->durable_sequence, wal->sync_sequence);
 }
@@ -283,6 +286,8 @@ submit_groups(struct gy_wal *wal)
         wal->stats.group_records_max =
             gy_max_u64(wal->stats.group_records_max, group->record_count);
         group->state = GY_GROUP_WRITING;
+        GY_PROBE4(wal__write__start, wal->config.store_id, group->offset, group->span,
+                  group->record_count);
         submit_write(wal, group);
         if (group->record_count >= 3) {
             GY_SOMETIMES(log_group_of_three);
@@ -412,6 +417,17 @@ gy_wal_await_continue(struct gy_wal *wal, uint64_t end)
 }
 #endif
 
+/* W8 */
+static void
+note_stuck(struct gy_wal *wal, gyre_status status)
+{
+    wal->is_stuck = status != GYRE_OK && wal->poison == GYRE_OK && wal->slot_status != GYRE_OK;
+    if (wal->is_stuck) {
+        gy_waitq_wake_all(&wal->synced);
+        gy_waitq_wake_all(&wal->space);
+    }
+}
+
 void
 gy_wal_writer_main(void *arg)
 {
@@ -429,6 +445,7 @@ gy_wal_writer_main(void *arg)
         if (switch_wanted && wal->in_flight == 0 && !wal->sync_in_flight) {
             const gyre_status status = gy_wal_await_switch(wal);
 
+            note_stuck(wal, status);
             if (status == GYRE_OK || wal->poison != GYRE_OK) {
                 continue;
             }

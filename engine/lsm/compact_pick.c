@@ -362,6 +362,18 @@ is_stale(const struct gy_version *version, const struct gy_table *table, uint64_
     return newest - table->meta.number > STALE_RENEWALS * version->table_count + STALE_FILES_MIN;
 }
 
+/* Bytes below for each own one, in 1/1024. A table of tombstones counts as half as dear: what it
+ * meets below goes, and it goes itself (D2). */
+static uint64_t
+price_of(const struct gy_version *version, uint32_t level, const struct gy_table_meta *meta)
+{
+    const struct span below = span_of(version, level + 1, meta->smallest, meta->largest);
+    const uint64_t price = below.bytes * ONE / gy_max_u64(meta->size, 1);
+    const uint64_t entries = gy_max_u64(meta->entry_count, 1);
+
+    return price - price / 2 * (meta->delete_count * ONE / entries) / ONE;
+}
+
 /* The table of `level` to take next (D2). */
 static uint32_t
 choose_table(const struct gy_version *version, const struct gy_compact_cursor *cursor,
@@ -383,15 +395,13 @@ choose_table(const struct gy_version *version, const struct gy_compact_cursor *c
     for (uint32_t i = 0; i < window; i++) {
         const uint32_t at = (start + i) % l->count;
         const struct gy_table *table = l->tables[at];
-        const struct span below =
-            span_of(version, level + 1, table->meta.smallest, table->meta.largest);
-        const uint64_t ratio = below.bytes * ONE / gy_max_u64(table->meta.size, 1);
+        const uint64_t price = price_of(version, level, &table->meta);
 
         if (is_stale(version, table, newest)) {
             return at;
         }
-        if (ratio < least) {
-            least = ratio;
+        if (price < least) {
+            least = price;
             best = at;
         }
     }

@@ -12,9 +12,10 @@
  *       target is worked on first.
  *   D2  Level 0 gives its oldest tables (the end of its list), at most GY_COMPACT_LEVEL0_MAX, so
  *       what stays is newer than what goes. Deeper levels give the table with the least overlap
- *       below per own byte among the next GY_COMPACT_WINDOW by key after the last pick, or the
- *       first of them that has been passed over for long, so that no range is forgotten; and its
- *       neighbours while the job stays small.
+ *       below per own byte (half of it for one that is all tombstones) among the next
+ *       GY_COMPACT_WINDOW by key after the last pick, or the first of them that has been passed
+ *       over for long, so that no range is forgotten; and its neighbours while the job stays
+ *       small.
  *   D3  A job takes every table of the output level that overlaps the hull of its inputs.
  *   D4  A single table that overlaps nothing below moves without being rewritten, unless it
  *       would take tombstones to the bottom or lie across too much of the level after.
@@ -83,6 +84,20 @@ bool gy_compact_pick_range(const struct gy_version *version,
                            const struct gy_compact_options *options,
                            uint32_t level, struct gyre_slice from, struct gyre_slice to,
                            bool rewrite_last, struct gy_compact_job *ret_job);
+/* A range whose tombstones readers had to pass over. */
+struct gy_compact_wanted {
+    struct gyre_slice from;
+    struct gyre_slice to;   /* inclusive */
+    uint64_t sequence;      /* tables that hold nothing so old have none of them */
+    uint64_t number_limit;  /* tables of the bottom from this number on were rewritten for it */
+};
+/* The next job that takes tombstones of the range further down, or away: from level 0 on the first
+ * tables that have any. False: there is none, or what is to be done is being worked on (D5).
+ * (compact_wanted.c) */
+bool gy_compact_pick_wanted(const struct gy_version *version,
+                            const struct gy_compact_options *options,
+                            const struct gy_compact_wanted *wanted,
+                            struct gy_compact_job *ret_job);
 /* Bytes that compaction has to move until nothing is due (an estimate: what is too much in a
  * level, and what it overlaps below, down to the bottom). 0 exactly when nothing is due. */
 uint64_t gy_compact_debt(const struct gy_version *version,

@@ -131,6 +131,21 @@ expected_size(const struct gy_job_run *run)
     return left > size_max / each ? size_max : left * each + left * each / 16 + 4 * GY_PAGE;
 }
 
+/* Another output of `size` begins, within what there is space for? */
+static gyre_status
+check_budget(const struct gy_job_run *run, uint64_t size)
+{
+    const uint64_t bytes_max = run->context->bytes_max;
+
+    if (bytes_max == 0 || run->result->bytes_written + size <= bytes_max) {
+        return GYRE_OK;
+    }
+    GY_SOMETIMES(job_over_its_budget);
+    return gy_fail(sched_of(run->context), GYRE_NO_SPACE,
+                   "a job needs more than the %llu bytes that there is space for",
+                   (unsigned long long)bytes_max);
+}
+
 static GY_SUSPENDS gyre_status
 await_open_output(struct gy_job_run *run)
 {
@@ -153,8 +168,11 @@ await_open_output(struct gy_job_run *run)
                                                     .compression_level = context->compression_level,
                                                     .size_expected = expected_size(run),
                                                     .klass = run->klass};
-    const gyre_status status = reserve_output(run);
+    gyre_status status = reserve_output(run);
 
+    if (status == GYRE_OK) {
+        status = check_budget(run, options.size_expected);
+    }
     if (status != GYRE_OK) {
         return status;
     }
@@ -294,10 +312,34 @@ await_entry(struct gy_job_run *run, const struct gy_entry *entry)
 
 /* ---- The run ---- */
 
+static bool
+is_cancelled(const struct gy_job_run *run)
+{
+    return run->context->cancel != NULL && *run->context->cancel;
+}
+
+/* J9 */
+static GY_SUSPENDS gyre_status
+await_gate(struct gy_job_run *run)
+{
+    const struct gy_job_context *context = run->context;
+    struct gy_job_gate *gate = context->gate;
+
+    while (gate != NULL && gate->is_closed && !is_cancelled(run)) {
+        if (context->turn != NULL && !gy_waitq_is_empty(&context->turn->queue)) {
+            return gy_fail(sched_of(context), GYRE_CANCELED, "paused, and another job waits");
+        }
+        (void)gy_waitq_await_until(sched_of(context), &gate->opened,
+                                   gy_loop_now(context->loop) + GY_JOB_GATE_LOOK_NS);
+    }
+    return GYRE_OK;
+}
+
 static GY_SUSPENDS gyre_status
 await_pause(struct gy_job_run *run)
 {
     const struct gy_job_context *context = run->context;
+    gyre_status status;
 
     gy_await_turn(sched_of(context));
     if (run->unpaid_bytes >= SPEND_BYTES) {
@@ -308,10 +350,14 @@ await_pause(struct gy_job_run *run)
             gy_pacer_await_spend(context->pacer, bytes);
         }
     }
-    if (context->cancel != NULL && *context->cancel) {
+    status = await_gate(run);
+    if (status != GYRE_OK) {
+        return status;
+    }
+    if (is_cancelled(run)) {
         return gy_fail(sched_of(context), GYRE_CANCELED, "the store is closing");
     }
-    return GYRE_OK;
+    return gy_scope_check(sched_of(context));
 }
 
 static GY_SUSPENDS gyre_status

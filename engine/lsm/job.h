@@ -19,6 +19,8 @@
  *       bytes at the pacer.
  *   J8  An output ends at table_size, or earlier where it would lie across much of the level
  *       below it (GY_COMPACT_SPAN_MAX), so that moving it on later costs no more than usual.
+ *   J9  With a gate it stands still at J7 while the gate is closed, holding what it has; when
+ *       somebody else waits for its turn meanwhile, it gives up with CANCELED instead.
  */
 #ifndef GY_JOB_H
 #define GY_JOB_H
@@ -33,6 +35,14 @@
  * flush, one compaction and the log together. */
 #define GY_FLUSH_BUFFERS 2u
 #define GY_COMPACT_BUFFERS (2u + 2u * (GY_COMPACT_LEVEL0_MAX + 2u))
+
+/* Where jobs stand still (J9). */
+struct gy_job_gate {
+    bool is_closed;
+    struct gy_waitq opened;   /* woken too when `cancel` becomes true */
+};
+
+#define GY_JOB_GATE_LOOK_NS (50ull * 1000000ull) /* at a closed gate: does anybody else wait? */
 
 /* What both need to write tables. `next_number` and `random` are called without suspension. */
 struct gy_job_context {
@@ -50,6 +60,9 @@ struct gy_job_context {
     uint64_t table_size;             /* outputs are cut at this size */
     uint64_t *next_file_number;      /* taken and raised */
     const bool *cancel;              /* may be NULL; true: stop with CANCELED as soon as possible */
+    struct gy_job_gate *gate;        /* may be NULL; J9 */
+    const struct gy_mutex *turn;     /* what the caller holds while the job runs; may be NULL */
+    uint64_t bytes_max;              /* of all outputs: NO_SPACE past it; 0 = no limit */
 };
 
 struct gy_job_output {

@@ -77,6 +77,19 @@ admit_waiting(struct gy_pacer *pacer)
 }
 
 void
+gy_pacer_refund(struct gy_pacer *pacer, uint64_t bytes)
+{
+    if (is_free(pacer)) {
+        return;
+    }
+    pacer->credit_bytes += (int64_t)gy_min_u64(bytes, GY_PACER_CREDIT_MAX);
+    if (pacer->credit_bytes > GY_PACER_CREDIT_MAX) {
+        pacer->credit_bytes = GY_PACER_CREDIT_MAX;
+    }
+    admit_waiting(pacer);
+}
+
+void
 gy_pacer_set_pressure(struct gy_pacer *pacer, uint32_t pressure)
 {
     pressure = (uint32_t)gy_min_u64(pressure, PRESSURE_MAX);
@@ -86,6 +99,17 @@ gy_pacer_set_pressure(struct gy_pacer *pacer, uint32_t pressure)
     }
     pacer->pressure = pressure;
     admit_waiting(pacer);
+}
+
+uint64_t
+gy_pacer_credits(const struct gy_pacer *pacer)
+{
+    if (is_free(pacer)) {
+        return UINT64_MAX;
+    }
+    return gy_list_is_empty(&pacer->writers) && pacer->credit_bytes > 0
+               ? (uint64_t)pacer->credit_bytes
+               : 0;
 }
 
 void
@@ -108,23 +132,34 @@ gy_pacer_try_admit(struct gy_pacer *pacer, uint64_t bytes)
     return true;
 }
 
-GY_SUSPENDS void
+GY_SUSPENDS gyre_status
 gy_pacer_await_admit(struct gy_pacer *pacer, uint64_t bytes)
 {
     struct gy_sched *sched = &pacer->loop->sched;
     struct writer writer = {.co = sched->current, .bytes = bytes};
     const uint64_t start_ns = gy_loop_now(pacer->loop);
     const uint64_t deadline_ns = start_ns + GY_PACER_WAIT_NS_MAX;
+    struct gy_scope_wait wait;
     uint64_t waited_ns;
+    gyre_status status;
 
     if (gy_pacer_try_admit(pacer, bytes)) {
-        return;
+        return GYRE_OK;
+    }
+    status = gy_scope_wait_begin(sched, &wait);
+    if (status != GYRE_OK) {
+        return status;
     }
     GY_SOMETIMES(writer_waited_at_pacer);
     gy_list_push_back(&pacer->writers, &writer.link);
     while (!writer.is_admitted) {
         const bool is_woken = gy_await_park_until(sched, deadline_ns);
 
+        status = gy_scope_check(sched);
+        if (!writer.is_admitted && status != GYRE_OK) {
+            gy_list_remove(&writer.link);
+            break;
+        }
         if (!writer.is_admitted && (!is_woken || gy_loop_now(pacer->loop) >= deadline_ns)) {
             gy_list_remove(&writer.link);
             charge(pacer, bytes);
@@ -135,6 +170,11 @@ gy_pacer_await_admit(struct gy_pacer *pacer, uint64_t bytes)
     pacer->stall_count++;
     pacer->stall_ns += waited_ns;
     pacer->stall_ns_max = gy_max_u64(pacer->stall_ns_max, waited_ns);
+    status = gy_scope_wait_end(&wait);
+    if (status != GYRE_OK && writer.is_admitted) {
+        gy_pacer_refund(pacer, bytes);
+    }
+    return status;
 }
 
 /* ---- Background work ---- */

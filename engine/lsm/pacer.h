@@ -57,9 +57,14 @@ void gy_pacer_set_pressure(struct gy_pacer *pacer, uint32_t pressure);
 void gy_pacer_close(struct gy_pacer *pacer);
 /* Work bytes that one byte of a writer costs now, in 1/1024 (0 at pressure 0). */
 uint64_t gy_pacer_price(const struct gy_pacer *pacer);
+/* Bytes that writers may write without waiting; UINT64_MAX at pressure 0. */
+uint64_t gy_pacer_credits(const struct gy_pacer *pacer);
 /* Without waiting: true when a writer of `bytes` may go on at once. */
 bool gy_pacer_try_admit(struct gy_pacer *pacer, uint64_t bytes);
-GY_SUSPENDS void gy_pacer_await_admit(struct gy_pacer *pacer, uint64_t bytes);
+/* Not OK: the operation's scope has ended, nothing was charged. */
+GY_SUSPENDS GYRE_NODISCARD gyre_status gy_pacer_await_admit(struct gy_pacer *pacer, uint64_t bytes);
+/* Of one that was admitted and has written nothing in the end. */
+void gy_pacer_refund(struct gy_pacer *pacer, uint64_t bytes);
 GY_SUSPENDS void gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes);
 
 #endif

@@ -69,7 +69,10 @@ GYRE_API gyre_loop *gyre_db_loop(gyre_db *db);
  *          stopped.
  * Returns: INVALID      a size is out of its limit
  *          READ_ONLY    opened read-only, or an earlier log write failed: reopen the store
- *          NO_SPACE     the disk is full; works again by itself when there is space
+ *          NO_SPACE     the disk is full, or disk_quota or disk_reserve is reached (the cause is
+ *                       GYRE_WAIT_DISK then: deletes are taken still). Nothing was done; works
+ *                       again by itself when there is space
+ *          AGAIN        background work is paused and there is no room left (gyre/health.h)
  *          IO           the log could not be written: it is unknown whether this write will be
  *                       there after reopening (wholly or not at all); the store refuses writes
  *                       until then. Or nothing was done, and it works again by itself: all
@@ -84,7 +87,24 @@ gyre_delete(gyre_db *db, const struct gyre_write_options *options, struct gyre_s
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status
 gyre_write(gyre_db *db, const struct gyre_write_options *options, const gyre_batch *batch);
 
-/* Make every commit that was answered so far durable. */
+/* About how many bytes of keys and values can be written now without waiting; 0 while writes are
+ * refused or wait. Does not suspend.
+ * Source: engine/db/room.c */
+GYRE_API uint64_t gyre_credits(gyre_db *db);
+
+/* Wait until a write of `bytes` would not have to wait for room (nothing is reserved: others may
+ * take it). After an AGAIN; GYRE_OP_ROOM is its completion form.
+ * Source: engine/db/room.c */
+GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_wait_room(gyre_db *db, uint64_t bytes);
+
+/* Make every commit that was answered so far durable.
+ *
+ * Returns: NO_SPACE   the log cannot go on, for the disk is full: what is staged stays so (it
+ *                     survives the process, not a power cut) and becomes durable by itself when
+ *                     there is space. DURABLE writes that were taken before wait for that, but for
+ *                     a deadline
+ *          READ_ONLY, IO   as for writes
+ * Source:  engine/db/write.c, engine/disk/wal.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_sync(gyre_db *db);
 
 /* ---- Read ---- */

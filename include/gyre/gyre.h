@@ -26,10 +26,14 @@
 #include "gyre/base.h"
 #include "gyre/batch.h"
 #include "gyre/db.h"
+#include "gyre/health.h"
 #include "gyre/iterator.h"
+#include "gyre/op.h"
 #include "gyre/loop.h"
 #include "gyre/options.h"
+#include "gyre/scan.h"
 #include "gyre/stats.h"
 #include "gyre/status.h"
+#include "gyre/trace.h"
 
 #endif

@@ -5,12 +5,12 @@
  * from another thread, from a forked child or from inside a callback it returns GYRE_MISUSE and
  * changes nothing. N loops on N threads do not know of each other.
  *
- * Two ways to call, one implementation:
+ * Three ways to call, one implementation:
  *   - Outside a coroutine each call drives the loop until its own work is done (and lets background
  *     work go on meanwhile).
  *   - Inside a coroutine (gyre_spawn) the same call suspends that coroutine only.
- * A completion form for the host's own event loop (gyre_submit, gyre_loop_fd, gyre_loop_poll)
- * follows in a later release; its names are reserved.
+ * A third way, for the host's own event loop, is in gyre/op.h: operations that are submitted and
+ * call back (gyre_submit, gyre_loop_fd, gyre_loop_poll).
  */
 #ifndef GYRE_LOOP_H
 #define GYRE_LOOP_H

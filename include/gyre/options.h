@@ -33,6 +33,10 @@ enum gyre_compression {
 #define GYRE_OPEN_READ_ONLY 2u
 #define GYRE_OPEN_EXCLUSIVE 4u /* with CREATE: INVALID if it exists already */
 
+/* See gyre/health.h. Must not call the library. */
+struct gyre_event;
+typedef void (*gyre_event_fn)(void *arg, const struct gyre_event *event);
+
 struct gyre_options {
     uint32_t struct_size;
     uint32_t flags;               /* GYRE_OPEN_* */
@@ -60,9 +64,21 @@ struct gyre_options {
                                      check a cached block each time it is used (order, count and
                                      hash of what is flushed or compacted are checked in any
                                      case) */
+    /* bytes that the store may take on disk: tables (those on their way out, too), all logs at
+     * their full number, manifest; 0 = no quota. Puts answer NO_SPACE before it is reached: a part
+     * is kept for one compaction and for deletes, which are taken for longer (about half of a store
+     * that is small against level0_tables memtables, some 16 tables of a large one). At least four
+     * memtables more than the logs may take */
+    uint64_t disk_quota;
+    /* bytes that puts leave free on the file system, for the same purpose; 0 = what one compaction
+     * may need, at most an eighth of what the store takes and is free; GYRE_DISK_RESERVE_NONE */
+    uint64_t disk_reserve;
+    gyre_event_fn on_event;       /* NULL = nobody */
+    void *event_arg;
     /* Append here. Zero must mean "as before". */
 };
 #define GYRE_BLOOM_NONE UINT32_MAX
+#define GYRE_DISK_RESERVE_NONE UINT64_MAX
 #define GYRE_OPTIONS(...) \
     (&(struct gyre_options){.struct_size = sizeof(struct gyre_options), __VA_ARGS__})
 
@@ -71,8 +87,14 @@ typedef struct gyre_snapshot gyre_snapshot;
 struct gyre_write_options {
     uint32_t struct_size;
     uint32_t durability;          /* DEFAULT, DURABLE or BUFFERED */
-    uint64_t deadline_ns;         /* must be 0: deadlines come with the completion form */
+    /* on the clock of gyre_now; 0 = none. TIMED_OUT then, and gyre_last_error says maybe_done */
+    uint64_t deadline_ns;
+    uint32_t flags;               /* GYRE_WRITE_* */
+    uint32_t reserved_;           /* must be 0 */
 };
+/* Do not wait for room: AGAIN, and gyre_last_error says why and for how long (cause, retry_ns).
+ * What was taken is waited for as usual. */
+#define GYRE_WRITE_NO_WAIT 1u
 #define GYRE_WRITE_OPTIONS(...) \
     (&(struct gyre_write_options){.struct_size = sizeof(struct gyre_write_options), __VA_ARGS__})
 
@@ -80,7 +102,7 @@ struct gyre_read_options {
     uint32_t struct_size;
     uint32_t flags;                 /* GYRE_READ_* */
     const gyre_snapshot *snapshot;  /* NULL = newest */
-    uint64_t deadline_ns;           /* must be 0 */
+    uint64_t deadline_ns;           /* on the clock of gyre_now; 0 = none. TIMED_OUT then */
 };
 #define GYRE_READ_NO_FILL 1u /* what has to be read does not displace what the cache holds */
 #define GYRE_READ_OPTIONS(...) \

@@ -49,6 +49,7 @@ struct gyre_stats {
     /* stalls */
     uint64_t stall_count, stall_ns, stall_ns_max; /* writers slowed by the pacer */
     uint64_t write_ns_max;             /* the longest single write */
+    uint64_t write_agains;             /* GYRE_WRITE_NO_WAIT that were told to stay away */
     /* state */
     uint64_t memtable_bytes, memtable_count;
     uint64_t sequence;                 /* last published */
@@ -63,6 +64,8 @@ struct gyre_stats {
     uint32_t is_read_only;             /* opened so, or the log failed */
     uint64_t files_pending_removal;
     struct gyre_level_stats levels[GYRE_LEVELS_MAX];
+    uint64_t scans, scan_rows, scan_skips; /* gyre_scan: calls, rows given, entries passed over */
+    uint64_t tombstone_compactions;    /* jobs done because readers met many tombstones */
     /* Append here. */
 };
 
@@ -91,6 +94,7 @@ struct gyre_loop_stats {
     /* a device that hangs: requests that took a second or longer, those it still holds included,
      * and how long it has held the oldest one */
     uint64_t io_stalls, io_oldest_ns;
+    uint64_t slow_lost;                /* slow operations that nobody was told of (gyre_on_slow) */
     /* Append here. */
 };
 
@@ -98,6 +102,44 @@ GYRE_API gyre_status gyre_loop_stats(gyre_loop *loop, struct gyre_loop_stats *st
 
 /* Start the watchdog's maxima and the worst latencies anew: after a warm-up. */
 GYRE_API void gyre_stats_reset_maxima(gyre_db *db);
+
+/* ---- How long things took ---- */
+
+enum gyre_measure {
+    GYRE_MEASURE_GET,
+    GYRE_MEASURE_MULTI_GET,
+    GYRE_MEASURE_WRITE_DURABLE,  /* put, delete, write */
+    GYRE_MEASURE_WRITE_BUFFERED,
+    GYRE_MEASURE_SYNC,
+    GYRE_MEASURE_ITERATOR_SEEK,  /* first, last, seek, seek_for_prev */
+    GYRE_MEASURE_ITERATOR_STEP,  /* next, prev */
+    GYRE_MEASURE_FLUSH,          /* of a memtable to a table, in the background or not */
+    GYRE_MEASURE_COMPACTION,     /* one job */
+    GYRE_MEASURE_COUNT
+};
+
+/* All stores of a loop since it was opened, submitted operations and plain calls. Quantiles are the
+ * middles of buckets an eighth of their value wide: at most 6.3 % off. Of what is quick a sample is
+ * timed and counts for all (gyre/trace.h), so `count` is about right and max_ns is that of the
+ * sample; the counters of gyre_stats are exact. */
+struct gyre_histogram {
+    uint32_t struct_size;              /* set by the caller */
+    uint32_t reserved_;
+    uint64_t count, sum_ns;
+    uint64_t p50_ns, p90_ns, p99_ns, p999_ns, p9999_ns, max_ns;
+    /* Append here. */
+};
+
+GYRE_API gyre_status gyre_histogram(gyre_loop *loop, enum gyre_measure measure,
+                                    struct gyre_histogram *histogram);
+
+/* All figures of a loop and its stores in the text format of Prometheus (version 0.0.4, to be
+ * served as `text/plain; version=0.0.4`): counters, gauges and histograms, in seconds and bytes,
+ * with store="path". Two loops are two pages to scrape: their texts must not be put together.
+ * Writes at most `capacity` bytes including a final NUL; *ret_size is the whole length without it.
+ * Does not suspend; takes 0.1 to 1 ms. NO_MEMORY, INVALID (no buffer). */
+GYRE_API GYRE_NODISCARD gyre_status gyre_metrics_text(gyre_loop *loop, char *buffer,
+                                                      size_t capacity, size_t *ret_size);
 
 /* One property as text. Names: "gyre.stats" (everything, many lines), "gyre.levels",
  * "gyre.options", "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format". Writes

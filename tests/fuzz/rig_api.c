@@ -473,6 +473,36 @@ api_move(struct api *api, struct rig_bytes *in)
     check_position(it);
 }
 
+/* The same in calls that give two rows at most. */
+static void
+check_scan(struct api *api)
+{
+    static struct gyre_row rows[2];
+    static uint8_t buffer[1u << 17];
+    struct gyre_scan scan = GYRE_SCAN(.rows = rows, .rows_max = 2, .buffer = buffer,
+                                      .buffer_size = sizeof(buffer), .skips_max = 1);
+    uint32_t i = 0;
+
+    do {
+        const gyre_status status = gyre_scan(api->db, &scan);
+
+        if (status == GYRE_INVALID && scan.buffer_needed > sizeof(buffer)) {
+            return; /* a large value */
+        }
+        MUST(status == GYRE_OK);
+        for (size_t row = 0; row < scan.row_count; row++) {
+            while (i < API_KEYS && !api->model.values[i].is_there) {
+                i++;
+            }
+            MUST(i < API_KEYS && api_key_number(rows[row].key) == i++);
+        }
+    } while (gyre_scan_go_on(&scan));
+    while (i < API_KEYS && !api->model.values[i].is_there) {
+        i++;
+    }
+    MUST(i == API_KEYS);
+}
+
 void
 api_check_all(struct api *api)
 {
@@ -482,6 +512,7 @@ api_check_all(struct api *api)
     for (uint32_t i = 0; i < API_KEYS; i++) {
         check_get(api, NULL, i);
     }
+    check_scan(api);
     status = gyre_iterator_open(api->db, NULL, &it);
     if (status == GYRE_INVALID) {
         return; /* iterators_max are open */

@@ -1,12 +1,13 @@
 /* sim_pairs.c - metamorphic pairs: one stream of operations, run twice under options that have
  * nothing in common, gives the same answer to every operation and the same content in the end.
  *
- * What differs: block size, compression, filters, level ratio, sizes and counts of memtables,
- * tables and logs, durability (with and without a log), paranoid, the order in which ready
- * coroutines run, latencies and short transfers, where flushes and compactions happen, and at which
- * of the stream's restart points the process ends (closed, or killed) and another one opens. And
- * the clocks: on one side the wall clock jumps by up to ten years, back and forth, and the
- * monotonic one leaps ahead. No operation takes more than a second of the machine's time for that.
+ * What differs: how a scan of a range is cut into calls, block size, compression, filters, level
+ * ratio, sizes and counts of memtables, tables and logs, durability (with and without a log),
+ * paranoid, the order in which ready coroutines run, latencies and short transfers, where flushes
+ * and compactions happen, and at which of the stream's restart points the process ends (closed, or
+ * killed) and another one opens. And the clocks: on one side the wall clock jumps by up to ten
+ * years, back and forth, and the monotonic one leaps ahead. No operation takes more than a second
+ * of the machine's time for that.
  *
  *   sim_pairs [--pairs N] [--seed S]     150 pairs from seed 1
  */
@@ -238,6 +239,48 @@ do_scan(struct side *side, struct gy_rng *stream)
     return mix(answer, (uint64_t)status);
 }
 
+/* Limits, and so the parts, are this side's own. */
+static void
+draw_limits(struct side *side, struct gyre_scan *scan, size_t rows_max, size_t buffer_max)
+{
+    scan->rows_max = 1 + gy_rng_below(&side->rng, rows_max);
+    scan->buffer_size = 1 + gy_rng_below(&side->rng, buffer_max);
+    scan->bytes_max = gy_rng_below(&side->rng, 3000);
+    scan->skips_max = gy_rng_below(&side->rng, 12);
+    scan->time_ns = gy_rng_below(&side->rng, 2) * gy_rng_below(&side->rng, GY_NS_PER_MS);
+}
+
+/* All of a range, in however many calls it takes. */
+static uint64_t
+do_scan_in_parts(struct side *side, struct gy_rng *stream)
+{
+    static struct gyre_row rows[16];
+    static uint8_t buffer[8192];
+    struct gyre_scan scan = GYRE_SCAN(.rows = rows, .buffer = buffer);
+    uint64_t answer = 0;
+
+    scan.snapshot = side->snapshots[gy_rng_below(stream, SNAPSHOTS)];
+    scan.flags = gy_rng_below(stream, 2) == 0 ? 0 : GYRE_SCAN_REVERSE;
+    scan.from = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+    scan.upper = model_key((uint32_t)gy_rng_below(stream, MODEL_KEYS));
+    do {
+        gyre_status status;
+
+        draw_limits(side, &scan, 16, sizeof(buffer));
+        status = gyre_scan(side->db, &scan);
+        if (status == GYRE_INVALID && scan.buffer_needed > 0) {
+            scan.buffer_size = sizeof(buffer);
+            status = gyre_scan(side->db, &scan);
+        }
+        must_ok(side, status, "scan in parts");
+        for (size_t i = 0; i < scan.row_count; i++) {
+            answer = mix(answer, model_key_find(rows[i].key));
+            answer = mix(answer, model_digest(rows[i].value.data, rows[i].value.size));
+        }
+    } while (gyre_scan_go_on(&scan));
+    return answer;
+}
+
 static void
 release_all(struct side *side)
 {
@@ -282,8 +325,11 @@ do_one(struct side *side, struct gy_rng *stream, uint64_t id)
     if (kind < 72) {
         return do_get(side, stream);
     }
-    if (kind < 90) {
+    if (kind < 86) {
         return do_scan(side, stream);
+    }
+    if (kind < 90) {
+        return do_scan_in_parts(side, stream);
     }
     if (kind < 96) {
         gyre_snapshot **snapshot = &side->snapshots[gy_rng_below(stream, SNAPSHOTS)];

@@ -131,9 +131,11 @@ static GY_SUSPENDS void
 await_unlink_removed(struct lsm_rig *rig)
 {
     while (rig->set.removed_count > 0) {
+        const struct gy_removed_table removed = gy_table_set_take_removed(&rig->set);
         char name[GY_NAME_MAX];
 
-        gy_name_table(name, rig->set.removed[--rig->set.removed_count]);
+        gy_name_table(name, removed.number);
+        gy_table_set_note_gone(&rig->set, &removed);
         assert_int_equal(gy_file_await_unlink(&rig->loop, &rig->dir, name), GYRE_OK);
     }
 }

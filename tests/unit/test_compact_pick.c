@@ -606,6 +606,30 @@ compact_pick_in_place_stops_at_its_limits(void **state)
     gy_version_unref(version);
 }
 
+/* Goal: of tables that are equally dear to move the one that is full of tombstones goes first. */
+static void
+compact_pick_prefers_tombstones(void **state)
+{
+    struct gy_version *version = gy_version_make_empty(&kit.loop.heap);
+    struct gy_compact_job job;
+    (void)state;
+
+    for (uint32_t level = GY_LEVEL_COUNT - 2; level < GY_LEVEL_COUNT; level++) {
+        struct gy_table *tables[10];
+
+        for (uint32_t i = 0; i < 10; i++) {
+            tables[i] = table_kit_make(&kit, level, i * 100, i * 100 + 99, TABLE_SIZE);
+        }
+        version = table_kit_add(version, tables, 10);
+    }
+    assert_true(gy_compact_pick(version, &options, NULL, &job));
+    assert_int_equal(table_kit_number(job.inputs[0][0]->meta.smallest), 0);
+    version->levels[GY_LEVEL_COUNT - 2].tables[7]->meta.delete_count = 80;
+    assert_true(gy_compact_pick(version, &options, NULL, &job));
+    assert_int_equal(table_kit_number(job.inputs[0][0]->meta.smallest), 700);
+    gy_version_unref(version);
+}
+
 int
 main(void)
 {
@@ -622,6 +646,7 @@ main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(compact_pick_does_not_pass_by_a_level_with_data, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(compact_pick_prefers_tombstones, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compact_pick_range_moves_a_range_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compact_pick_in_place_stops_at_its_limits, set_up,
                                         tear_down),

@@ -731,6 +731,44 @@ compact_run_refuses_when_entries_are_missing(void **state)
     fixture_free(test);
 }
 
+static void
+run_budget(void *arg)
+{
+    struct test *test = arg;
+    struct lsm_rig *rig = &test->rig;
+    uint64_t number_before;
+
+    gy_in_coroutine();
+    for (uint32_t i = 0; i < 4; i++) {
+        lsm_rig_await_flush(rig, write_some(test, 150), NULL, 0);
+    }
+    rig->job = job_of(test, 0, 6);
+    for (uint64_t budget = 1; budget < rig->job.input_bytes; budget = 2 * budget + 4096) {
+        number_before = rig->next_number;
+        rig->context.bytes_max = budget;
+        if (lsm_rig_await_job(rig, &rig->job, NULL, 0) == GYRE_OK) {
+            assert_true(rig->version->bytes <= budget + rig->context.table_size);
+            break;
+        }
+        assert_int_equal(gy_sched_error(&rig->loop.sched)->status, GYRE_NO_SPACE);
+        assert_no_new_files(rig, number_before);
+    }
+    rig->context.bytes_max = 0;
+    await_check_at(test, test->op_count);
+}
+
+/* Goal:   a job that would write more than its budget fails with NO_SPACE and leaves nothing; one
+ *         that ends OK has kept to it, but for one output. */
+static void
+compact_run_keeps_to_its_budget(void **state)
+{
+    struct test *test = fixture_make(51);
+    (void)state;
+
+    lsm_rig_run(&test->rig, run_budget, test);
+    fixture_free(test);
+}
+
 int
 main(void)
 {
@@ -743,6 +781,7 @@ main(void)
         cmocka_unit_test(compact_run_removes_its_outputs_when_they_cannot_be_written),
         cmocka_unit_test(compact_run_leaves_nothing_when_memory_runs_out),
         cmocka_unit_test(compact_run_refuses_when_entries_are_missing),
+        cmocka_unit_test(compact_run_keeps_to_its_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

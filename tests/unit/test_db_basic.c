@@ -203,7 +203,7 @@ db_answers_invalid_past_its_limits(void **state)
     KIT_IS(kit,
            gyre_put(db, GYRE_WRITE_OPTIONS(.durability = GYRE_NOWAL), gyre_str("k"), gyre_str("v")),
            GYRE_INVALID);
-    KIT_IS(kit, gyre_put(db, GYRE_WRITE_OPTIONS(.deadline_ns = 1), gyre_str("k"), gyre_str("v")),
+    KIT_IS(kit, gyre_put(db, GYRE_WRITE_OPTIONS(.flags = 1u << 31), gyre_str("k"), gyre_str("v")),
            GYRE_INVALID);
     KIT_IS(kit, gyre_get(db, &(struct gyre_read_options){0}, gyre_str("k"), &value), GYRE_INVALID);
     KIT_OK(kit, gyre_stats(db, &after));

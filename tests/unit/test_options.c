@@ -32,7 +32,8 @@ options_text_sets_every_field(void **state)
               "compression_level=-3,bloom_bits=none,memtable_size=8M,memtable_count_max=4,"
               "block_size=8K,table_size=1G,wal_slot_size=256K,wal_total_max=3M,wal_linger_ms=50,"
               "wal_buffer_size=1M,level0_tables=6,level_ratio=8,open_files_max=64,"
-              "iterators_max=12,background_off=1,paranoid=1",
+              "iterators_max=12,background_off=1,paranoid=1,"
+              "disk_quota=1G,disk_reserve=none",
               &o, &error),
         GYRE_OK);
     assert_int_equal(o.flags, GYRE_OPEN_CREATE | GYRE_OPEN_EXCLUSIVE);
@@ -54,6 +55,8 @@ options_text_sets_every_field(void **state)
     assert_int_equal(o.iterators_max, 12);
     assert_int_equal(o.background_off, 1);
     assert_int_equal(o.paranoid, 1);
+    assert_int_equal(o.disk_quota, 1ull << 30);
+    assert_true(o.disk_reserve == GYRE_DISK_RESERVE_NONE);
 
     assert_int_equal(gyre_options_parse("create=0,bloom_bits=12", &o, NULL), GYRE_OK);
     assert_int_equal(o.flags, GYRE_OPEN_EXCLUSIVE);

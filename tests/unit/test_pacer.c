@@ -74,7 +74,7 @@ writer_main(void *arg)
     while (!rig->stop && (rig->put_limit == 0 || writer->puts < rig->put_limit)) {
         const uint64_t start_ns = gy_loop_now(&rig->loop);
 
-        gy_pacer_await_admit(&rig->pacer, writer->bytes);
+        assert_int_equal(gy_pacer_await_admit(&rig->pacer, writer->bytes), GYRE_OK);
         writer->wait_ns_max = gy_max_u64(writer->wait_ns_max, gy_loop_now(&rig->loop) - start_ns);
         if (writer->order == 0) {
             writer->order = ++rig->order;
@@ -353,6 +353,40 @@ pacer_saves_up_no_burst(void **state)
     rig_free(rig);
 }
 
+/* Goal:   who was admitted and wrote nothing gives its credit back: none leaks, and who waits
+ *         for it goes. */
+static void
+pacer_takes_back_what_was_not_used(void **state)
+{
+    struct rig *rig = rig_make();
+    uint64_t credits;
+    (void)state;
+
+    gy_pacer_set_pressure(&rig->pacer, 512);
+    start_worker(rig);
+    run_for(rig, GY_NS_PER_S);
+    rig->stop = true; /* no more work: the refund alone lets the writer go */
+    run_for(rig, 10 * GY_NS_PER_MS);
+    rig->stop = false;
+    credits = gy_pacer_credits(&rig->pacer);
+    assert_in_range(credits, 1, GY_PACER_CREDIT_MAX);
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_true(gy_pacer_try_admit(&rig->pacer, credits));
+        assert_int_equal(gy_pacer_credits(&rig->pacer), 0);
+        gy_pacer_refund(&rig->pacer, credits);
+        assert_int_equal(gy_pacer_credits(&rig->pacer), credits);
+    }
+    assert_true(gy_pacer_try_admit(&rig->pacer, credits));
+    rig->put_limit = 1;
+    start_writers(rig, 1);
+    run_for(rig, GY_NS_PER_MS);
+    assert_int_equal(rig->written, 0);
+    gy_pacer_refund(&rig->pacer, credits);
+    (void)gy_loop_turn(&rig->loop, false, 0);
+    assert_int_equal(rig->written, PUT_BYTES);
+    rig_free(rig);
+}
+
 struct spender {
     struct rig *rig;
     uint64_t bytes;
@@ -469,6 +503,7 @@ main(void)
         cmocka_unit_test(pacer_admits_in_order),
         cmocka_unit_test(pacer_lets_all_go_when_pressure_ends),
         cmocka_unit_test(pacer_saves_up_no_burst),
+        cmocka_unit_test(pacer_takes_back_what_was_not_used),
         cmocka_unit_test(pacer_holds_background_to_its_rate_only_without_pressure),
         cmocka_unit_test(pacer_settles_at_any_amplification),
     };

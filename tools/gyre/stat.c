@@ -119,7 +119,8 @@ static const struct field store_fields[] = {
     F64(gyre_stats, recovered_records), F64(gyre_stats, recovered_ns),
     F64(gyre_stats, tail_dropped_bytes), F64(gyre_stats, stage_lost),
     F32(gyre_stats, background_error), F32(gyre_stats, is_read_only),
-    F64(gyre_stats, files_pending_removal),
+    F64(gyre_stats, files_pending_removal), F64(gyre_stats, scans), F64(gyre_stats, scan_rows),
+    F64(gyre_stats, scan_skips), F64(gyre_stats, tombstone_compactions),
 };
 
 static const struct field loop_fields[] = {
@@ -345,6 +346,23 @@ print_loop(const struct report *report)
                  l->run_name_max);
 }
 
+static int
+print_prometheus(struct cli *cli)
+{
+    size_t size = 0;
+    gyre_status status = gyre_metrics_text(cli->loop, NULL, 0, &size);
+    char *text = cli_realloc(NULL, size + 1);
+
+    if (status == GYRE_OK) {
+        status = gyre_metrics_text(cli->loop, text, size + 1, &size);
+    }
+    if (status == GYRE_OK) {
+        (void)fputs(text, stdout);
+    }
+    free(text);
+    return status != GYRE_OK ? cli_fail_status(cli, status) : cli_finish_output(cli, CLI_OK);
+}
+
 int
 cli_stat_print(struct cli *cli)
 {
@@ -376,13 +394,16 @@ int
 cli_stat_run(struct cli *cli, int count, char **words)
 {
     struct gyre_options options = {.flags = GYRE_OPEN_READ_ONLY};
-    int code = cli_parse(cli, &cli_stat_command, count, words, NULL);
+    bool prometheus = false;
+    const struct cli_option own[] = {
+        {"prometheus", NULL, "the text format of Prometheus", CLI_FLAG, &prometheus}, {0}};
+    int code = cli_parse(cli, &cli_stat_command, count, words, own);
 
     if (code == CLI_GO_ON) {
         code = cli_open(cli, &options);
     }
     if (code == CLI_GO_ON) {
-        code = cli_close(cli, cli_stat_print(cli));
+        code = cli_close(cli, prometheus ? print_prometheus(cli) : cli_stat_print(cli));
     }
     return code;
 }

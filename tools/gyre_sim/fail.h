@@ -61,6 +61,10 @@ _Noreturn void fail_status(gyre_loop *loop, gyre_status status, const char *what
     X(checkpoint_compared)             \
     X(verified)                        \
     X(close_refused_busy)              \
+    X(op_timed_out)                    \
+    X(op_cancelled)                    \
+    X(op_closed)                       \
+    X(op_maybe_done)                   \
     X(closed_under_load)               \
     X(told_error_on_write)             \
     X(told_error_on_read)              \

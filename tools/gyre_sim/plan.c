@@ -125,6 +125,20 @@ draw_size(struct plan *plan, struct gy_rng *rng)
     plan->session_count = session_counts[gy_rng_below(rng, 6)];
 }
 
+/* From numbers of its own, so that a seed means otherwise what it meant before there were forms. */
+static void
+draw_form(struct plan *plan)
+{
+    struct gy_rng rng;
+
+    gy_rng_init(&rng, gy_mix64(plan->seed ^ 0x666f726dull));
+    if (plan->faults == PLAN_FULL || !one_in(&rng, 3)) {
+        return; /* PLAIN */
+    }
+    plan->form = one_in(&rng, 2) ? PLAN_FORM_AWAIT : PLAN_FORM_CALLBACK;
+    plan->cancel_one_in = one_in(&rng, 3) ? 0 : 2 + (uint32_t)gy_rng_below(&rng, 60);
+}
+
 void
 plan_draw(struct plan *plan, uint64_t seed)
 {
@@ -151,6 +165,7 @@ plan_draw(struct plan *plan, uint64_t seed)
     }
     draw_shares(plan, &rng);
     plan_redraw_options(plan, gy_rng_next(&rng));
+    draw_form(plan);
 }
 
 /* ---- Operations ---- */
@@ -362,4 +377,9 @@ plan_print(const struct plan *plan)
         }
     }
     (void)printf("\n");
+    if (plan->form != PLAN_FORM_PLAIN) {
+        (void)printf("  operations are submitted, %s; one await in %u is cancelled (0: none)\n",
+                     plan->form == PLAN_FORM_AWAIT ? "and waited for" : "and call back",
+                     plan->cancel_one_in);
+    }
 }

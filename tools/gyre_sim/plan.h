@@ -75,8 +75,18 @@ enum plan_faults {
 };
 const char *plan_faults_name(enum plan_faults faults);
 
+/* How the actors call. */
+enum plan_form {
+    PLAN_FORM_PLAIN,
+    PLAN_FORM_AWAIT,    /* submitted operations that are waited for */
+    PLAN_FORM_CALLBACK, /* and such whose callback comes from gyre_loop_poll */
+    PLAN_FORM_COUNT
+};
+
 struct plan {
     uint64_t seed;
+    enum plan_form form;
+    uint32_t cancel_one_in;      /* awaits of operations at which they are cancelled; 0 = none */
     struct gyre_options options; /* without flags */
     struct gy_sim_disk_config disk;
     uint32_t short_ppm;

@@ -67,7 +67,7 @@ get(struct actor *actor, const gyre_snapshot *snapshot, uint64_t sequence, struc
         value.data = bytes;
         value.size = size;
     } else {
-        status = gyre_get(db, options, model_key(key), &value);
+        status = ops_get(actor, options, model_key(key), &value);
     }
     if (is_told(run, status, "get") || run->db == NULL) {
         return;
@@ -87,7 +87,7 @@ get_absent(struct actor *actor, struct gy_rng *rng)
     uint8_t bytes[512];
     struct gyre_value value;
     const struct gyre_slice key = model_key_absent(plan_draw_key(&run->plan, rng), bytes);
-    const gyre_status status = gyre_get(run->db, NULL, key, &value);
+    const gyre_status status = ops_get(actor, NULL, key, &value);
 
     if (!is_told(run, status, "get of an absent key") && status == GYRE_OK) {
         fail_now("get: a key that nobody wrote is there");
@@ -111,8 +111,7 @@ multi_get(struct actor *actor, const gyre_snapshot *snapshot, uint64_t sequence,
         keys[i] = plan_draw_key(&run->plan, rng);
         slices[i] = model_key(keys[i]);
     }
-    status = gyre_multi_get(run->db, GYRE_READ_OPTIONS(.snapshot = snapshot), MULTI, slices, values,
-                            statuses);
+    status = ops_multi_get(actor, snapshot, MULTI, slices, values, statuses);
     if (is_told(run, status, "multi_get")) {
         return;
     }
@@ -388,7 +387,7 @@ pin(struct actor *actor, struct gy_rng *rng)
     gyre_status status;
 
     unpin(actor, pin);
-    status = gyre_get(run->db, NULL, model_key(key), &pin->value);
+    status = ops_get(actor, NULL, model_key(key), &pin->value);
     if (is_told(run, status, "get") || status != GYRE_OK) {
         return;
     }

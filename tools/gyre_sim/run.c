@@ -25,6 +25,7 @@ run_start(struct run *run)
     run->had_faults = false;
     write_run_now = run;
     gy_committed = write_committed;
+    ops_begin(run);
 }
 
 void
@@ -53,6 +54,10 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     }
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
+    }
+    if (run->plan.form != PLAN_FORM_PLAIN &&
+        (status == GYRE_TIMED_OUT || status == GYRE_CANCELED || status == GYRE_BUSY)) {
+        return false; /* BUSY: an iterator whose move was given up */
     }
     /* A manifest full of keys of 64 KiB, or memtables that nobody flushes, are more than 16 MiB can
      * take. */
@@ -332,8 +337,7 @@ run_work(struct run *run, uint32_t actor_count, uint32_t op_count)
     demand(status == GYRE_OK);
     status = gyre_spawn(run->machine.loop, monitor_main, run, NULL);
     demand(status == GYRE_OK);
-    status = gyre_run(run->machine.loop);
-    demand(status == GYRE_OK);
+    ops_drive(run);
 }
 
 /* ---- Closing ---- */
@@ -393,6 +397,7 @@ run_close(struct run *run)
     if (run->plan.faults == PLAN_STUCK) {
         faults_end(run); /* nobody is left to lift them */
     }
+    ops_settle(run);
     demand_content(run);
     if (run->is_tolerant && run->faults_on && gy_rng_below(&run->rng, 3) == 0) {
         close_store(run); /* with the faults still on */
@@ -439,6 +444,7 @@ run_fini(struct run *run)
 {
     demand(run->point_count == 0 && run->db == NULL);
     free(run->points);
+    ops_end(run);
     model_fini(&run->model);
 }
 

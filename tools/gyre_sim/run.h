@@ -18,10 +18,13 @@
  *       the manifest has failed.
  *   R5  Files in the directory are those of the version and those on their way out; levels are in
  *       order; memory adds up; everything is given back at the end.
+ *   R6  A submitted operation is answered once; TIMED_OUT and CANCELED say whether a write is not
+ *       done, and that is true; nothing that it points to is touched after its answer.
  */
 #ifndef GYRE_SIM_RUN_H
 #define GYRE_SIM_RUN_H
 
+#include "engine/db/op.h"
 #include "tools/gyre_sim/fail.h"
 #include "tools/gyre_sim/machine.h"
 #include "tools/gyre_sim/store.h"
@@ -49,8 +52,17 @@ struct effort {
 #define RUN_OPS_TOTAL (PLAN_SESSIONS_MAX * PLAN_ACTORS_MAX * PLAN_OPS_MAX)
 
 /* A commit that is being made. */
+struct op_tag {
+    struct gy_co *co; /* waits for the answer */
+    uint32_t answers;
+};
+
+/* A commit on its way. As an operation it may get its place in the log after its answer. */
 struct pending {
+    struct op_tag tag;
+    struct pending *next; /* of run->pendings */
     bool is_active;
+    bool is_not_done;     /* that was the answer: it may not come any more */
     uint64_t sequence; /* of its first operation; 0: it has no place in the log yet */
     uint32_t count;
     struct model_op ops[MODEL_OPS_MAX];
@@ -109,6 +121,7 @@ struct run {
     struct gy_sim_disk *disk;
     struct machine machine;
     gyre_db *db;             /* NULL while none is open */
+    gyre_db *db_closing;     /* an actor is closing it: commits may still get their place */
     struct model model;
     struct gy_rng rng;       /* what happens besides operations */
     struct gy_rng point_rng; /* which events are tried */
@@ -126,6 +139,9 @@ struct run {
     struct actor actors[PLAN_ACTORS_MAX];
     uint32_t actors_live;
     uint64_t progress_ns;    /* when an operation last ended */
+    struct gy_rng op_rng;    /* deadlines and cancels */
+    bool is_polled;          /* callbacks come */
+    struct pending *pendings; /* of operations, freed with the run */
     struct point *points;
     uint32_t point_count;
     uint32_t point_capacity;
@@ -202,5 +218,22 @@ void damage_try(struct run *run, const struct point *point);
 
 /* R3, and now and then a power cut at this very moment. */
 void judge_answer(struct run *run, bool is_durable);
+
+/* ---- ops.c: the calls in the form that the plan wants (R6) ---- */
+
+void ops_begin(struct run *run); /* the machine has been started */
+gyre_status ops_simple(struct actor *actor, enum gyre_op_kind kind,
+                       gyre_status (*plain)(gyre_db *db));
+gyre_status ops_compact(struct actor *actor, struct gyre_slice from, struct gyre_slice to);
+gyre_status ops_get(struct actor *actor, const struct gyre_read_options *options,
+                    struct gyre_slice key, struct gyre_value *ret_value);
+gyre_status ops_multi_get(struct actor *actor, const gyre_snapshot *snapshot, size_t count,
+                          const struct gyre_slice *keys, struct gyre_value *values,
+                          gyre_status *statuses);
+gyre_status ops_write(struct actor *actor, struct pending *pending,
+                      const struct gyre_write_options *options, struct gyre_op *op);
+void ops_drive(struct run *run); /* until all actors have ended */
+void ops_settle(struct run *run); /* what was given up has ended too */
+void ops_end(struct run *run);   /* nothing of the run is in flight any more */
 
 #endif

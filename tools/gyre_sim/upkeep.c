@@ -15,17 +15,17 @@ make_durable(struct actor *actor, enum plan_op_kind kind, struct gy_rng *rng)
     gyre_status status;
 
     if (kind == PLAN_sync) {
-        status = gyre_sync(run->db);
+        status = ops_simple(actor, GYRE_OP_SYNC, gyre_sync);
     } else if (kind == PLAN_flush) {
-        status = gyre_flush(run->db);
+        status = ops_simple(actor, GYRE_OP_FLUSH, gyre_flush);
     } else {
         const uint32_t from = plan_draw_key(&run->plan, rng);
         const uint32_t to = plan_draw_key(&run->plan, rng);
         const bool is_all = gy_rng_below(rng, 3) == 0;
 
-        status = gyre_compact_range(
-            run->db, is_all ? gyre_slice(NULL, 0) : model_key((uint32_t)gy_min_u64(from, to)),
-            is_all ? gyre_slice(NULL, 0) : model_key((uint32_t)gy_max_u64(from, to)), NULL, NULL);
+        status = ops_compact(
+            actor, is_all ? gyre_slice(NULL, 0) : model_key((uint32_t)gy_min_u64(from, to)),
+            is_all ? gyre_slice(NULL, 0) : model_key((uint32_t)gy_max_u64(from, to)));
     }
     if (run_is_ok(run, status, plan_op_text(kind))) {
         run_note_durable(run, visible);
@@ -185,7 +185,9 @@ close_under_load(struct actor *actor)
     }
     read_release_all(actor);
     run->db = NULL;
+    run->db_closing = db;
     status = gyre_close(db);
+    run->db_closing = NULL;
     if (status == GYRE_BUSY) {
         run->db = db;
         reached(close_refused_busy);
@@ -214,7 +216,7 @@ upkeep_op(struct actor *actor, const struct plan_op *op)
         make_durable(actor, op->kind, &rng);
         break;
     case PLAN_wait_idle:
-        (void)run_is_ok(run, gyre_wait_idle(run->db), "wait_idle");
+        (void)run_is_ok(run, ops_simple(actor, GYRE_OP_WAIT_IDLE, gyre_wait_idle), "wait_idle");
         break;
     case PLAN_checkpoint:
         checkpoint(actor);

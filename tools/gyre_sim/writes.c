@@ -7,57 +7,76 @@
 
 struct run *write_run_now;
 
-void
-write_committed(struct gyre_db *db, uint64_t sequence, uint32_t count)
+/* Whose commit is it that the current coroutine is making? */
+static struct pending *
+find_pending(struct run *run, const struct gy_co *co)
 {
-    struct run *run = write_run_now;
-    const struct gy_co *co = db->loop->io.sched.current;
+    if (co->scope != NULL) {
+        const struct gy_op_run *op_run = gy_container_of(co->scope, struct gy_op_run, scope);
 
-    if (db != run->db) {
-        return; /* a checkpoint that is being looked at */
+        return gy_container_of((struct op_tag *)op_run->arg, struct pending, tag);
     }
     for (uint32_t i = 0; i < PLAN_ACTORS_MAX; i++) {
-        struct pending *pending = &run->actors[i].pending;
-
-        if (run->actors[i].co != co || !pending->is_active) {
-            continue;
+        if (run->actors[i].co == co && run->actors[i].pending.is_active) {
+            return &run->actors[i].pending;
         }
-        demand(pending->sequence == 0 && pending->count == count);
-        if (sequence <= model_last(&run->model)) {
-            fail_now("sequence %llu was given twice", (unsigned long long)sequence);
-        }
-        pending->sequence = sequence;
-        model_add(&run->model, sequence, pending->ops, count);
-        run->attempted = sequence + count - 1;
-        return;
     }
     fail_now("a commit that nobody is making");
 }
 
-static gyre_status
-call_engine(struct run *run, const struct model_op *ops, uint32_t count,
-            const struct gyre_write_options *options, uint8_t *value)
+void
+write_committed(struct gyre_db *db, uint64_t sequence, uint32_t count)
 {
+    struct run *run = write_run_now;
+    struct pending *pending;
+
+    if (db != run->db && db != run->db_closing) {
+        return; /* a checkpoint that is being looked at */
+    }
+    pending = find_pending(run, db->loop->io.sched.current);
+    demand(pending->sequence == 0 && pending->count == count);
+    if (pending->is_not_done) {
+        fail_now("a write that was answered with 'not done' is made all the same");
+    }
+    if (sequence <= model_last(&run->model)) {
+        fail_now("sequence %llu was given twice", (unsigned long long)sequence);
+    }
+    pending->sequence = sequence;
+    model_add(&run->model, sequence, pending->ops, count);
+    run->attempted = sequence + count - 1;
+}
+
+static gyre_status
+call_engine(struct actor *actor, struct pending *pending, const struct gyre_write_options *options,
+            uint8_t *value)
+{
+    const struct model_op *ops = pending->ops;
+    struct gyre_op op = {.kind = GYRE_OP_PUT};
     gyre_batch *batch;
     gyre_status status = GYRE_OK;
 
-    if (count == 1 && ops->id == 0) {
-        return gyre_delete(run->db, options, model_key(ops->key));
+    op.key = model_key(ops->key);
+    if (pending->count == 1 && ops->id == 0) {
+        op.kind = GYRE_OP_DELETE;
+        return ops_write(actor, pending, options, &op);
     }
-    if (count == 1) {
+    if (pending->count == 1) {
         model_value_fill(ops->id, ops->size, value);
-        return gyre_put(run->db, options, model_key(ops->key), gyre_slice(value, ops->size));
+        op.data = gyre_slice(value, ops->size);
+        return ops_write(actor, pending, options, &op);
     }
     batch = gyre_batch_make();
     demand(batch != NULL);
-    for (uint32_t i = 0; status == GYRE_OK && i < count; i++) {
+    for (uint32_t i = 0; status == GYRE_OK && i < pending->count; i++) {
         model_value_fill(ops[i].id, ops[i].size, value);
         status = ops[i].id == 0
                      ? gyre_batch_delete(batch, model_key(ops[i].key))
                      : gyre_batch_put(batch, model_key(ops[i].key), gyre_slice(value, ops[i].size));
     }
     demand(status == GYRE_OK);
-    status = gyre_write(run->db, options, batch);
+    op.kind = GYRE_OP_WRITE;
+    op.batch = batch;
+    status = ops_write(actor, pending, options, &op);
     gyre_batch_free(batch);
     return status;
 }
@@ -86,10 +105,12 @@ note_answer(struct run *run, const struct pending *pending, bool is_durable)
     judge_answer(run, is_durable);
 }
 
-/* R4 */
+/* R4, R6 */
 static void
-note_refusal(const struct pending *pending, gyre_status status)
+note_refusal(struct run *run, struct pending *pending, gyre_status status)
 {
+    const bool maybe_done = gyre_last_error(run->machine.loop)->maybe_done != 0;
+
     reached(told_error_on_write);
     if (status == GYRE_NO_SPACE) {
         reached(disk_full_on_write);
@@ -98,10 +119,11 @@ note_refusal(const struct pending *pending, gyre_status status)
     } else if (status == GYRE_READ_ONLY) {
         reached(refused_after_poison);
     }
-    if (pending->sequence != 0 && status != GYRE_IO) {
+    if (pending->sequence != 0 && !maybe_done) {
         fail_now("a write said %s, which means that nothing was done, but it is in the log",
                  gyre_status_name(status));
     }
+    pending->is_not_done = !maybe_done;
     if (pending->sequence == 0) {
         reached(error_left_commit_out);
     } else {
@@ -109,32 +131,50 @@ note_refusal(const struct pending *pending, gyre_status status)
     }
 }
 
+static struct pending *
+pending_of(struct actor *actor)
+{
+    struct run *run = actor->run;
+    struct pending *pending;
+
+    if (run->plan.form == PLAN_FORM_PLAIN) {
+        return &actor->pending;
+    }
+    pending = malloc(sizeof(*pending));
+    demand(pending != NULL);
+    pending->next = run->pendings;
+    run->pendings = pending;
+    return pending;
+}
+
 bool
 write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bool is_durable)
 {
     struct run *run = actor->run;
-    struct pending *pending = &actor->pending;
+    struct pending *pending = pending_of(actor);
     struct gyre_write_options options = {.struct_size = sizeof(options)};
     const bool was_poisoned = run_is_poisoned(run);
     uint8_t *value = malloc(MODEL_VALUE_MAX);
     gyre_status status;
 
-    demand(!pending->is_active && value != NULL);
+    demand(value != NULL);
     if (run->plan.options.durability != GYRE_NOWAL) {
         options.durability = is_durable ? GYRE_DURABLE : GYRE_BUFFERED;
     }
+    pending->tag = (struct op_tag){0};
     pending->sequence = 0;
     pending->count = count;
     memcpy(pending->ops, ops, count * sizeof(*ops));
     pending->is_active = true;
-    status = call_engine(run, ops, count, &options, value);
+    pending->is_not_done = false;
+    status = call_engine(actor, pending, &options, value);
     pending->is_active = false;
     free(value);
     if (status == GYRE_OK) {
         demand(!was_poisoned); /* R4: no acknowledgement after a failed log */
         note_answer(run, pending, is_durable);
     } else if (!run_is_ok(run, status, "a write")) {
-        note_refusal(pending, status);
+        note_refusal(run, pending, status);
     }
     return status == GYRE_OK;
 }
