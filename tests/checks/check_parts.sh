@@ -8,7 +8,8 @@ import re, sys
 from pathlib import Path
 
 page, rows, wrong = sys.argv[1], 0, []
-KINDS = ("unit", "sim", "crash", "kernel", "cli", "fuzz", "checks", "consume", "aarch64", "support")
+KINDS = ("unit", "sim", "crash", "kernel", "cli", "fuzz", "checks", "consume", "aarch64", "support",
+         "examples")
 for number, line in enumerate(Path(page).read_text().splitlines(), 1):
     if not line.startswith("|") or line.startswith("|---"):
         continue
