@@ -131,6 +131,16 @@ gy_call_breathe(gyre_loop *loop)
 }
 
 gyre_status
+gy_call_check(gyre_loop *loop)
+{
+    if (loop->io.sched.current == NULL && loop->in_completion) {
+        return gy_loop_fail(loop, GYRE_MISUSE,
+                            "a call that may wait, in a callback of gyre_loop_poll: submit it");
+    }
+    return GYRE_OK;
+}
+
+gyre_status
 gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
 {
     struct gy_sched *sched = &loop->io.sched;
@@ -141,9 +151,9 @@ gy_call(gyre_loop *loop, const char *name, void (*fn)(void *arg), void *arg)
         fn(arg);
         return GYRE_OK;
     }
-    if (loop->in_completion) {
-        return gy_loop_fail(loop, GYRE_MISUSE,
-                            "a call that may wait, in a callback of gyre_loop_poll: submit it");
+    status = gy_call_check(loop);
+    if (status != GYRE_OK) {
+        return status;
     }
     gy_assert(!loop->driving); /* the host's stack is in gy_call only once: callbacks are refused */
     status = gy_spawn(sched, GY_CLASS_FOREGROUND, name, call_main, &call, NULL);

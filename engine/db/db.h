@@ -136,6 +136,9 @@ GYRE_NODISCARD gyre_status gy_loop_check(gyre_loop *loop);
 /* gy_loop_check and the store is open (CLOSED while it closes). */
 GYRE_NODISCARD gyre_status gy_db_check(gyre_db *db);
 
+/* MISUSE in a callback of gyre_loop_poll, where nothing may wait; OK in a coroutine. */
+GYRE_NODISCARD gyre_status gy_call_check(gyre_loop *loop);
+
 /* Run fn(arg), which may suspend: in the current coroutine, or from the host's stack in a coroutine
  * of its own while driving the loop. fn stores its status in its argument. Returns what kept it
  * from running (MISUSE, NO_MEMORY), else OK. */

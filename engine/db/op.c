@@ -453,17 +453,35 @@ gyre_await(struct gyre_op *op)
         return gy_loop_fail(loop, GYRE_INVALID,
                             "gyre_await: the op has a callback, or somebody waits for it already");
     }
-    status = gy_call(loop, "await", wait_main, op);
+    if (gy_op_private(op)->state == GY_OP_ANSWERED) {
+        gy_op_private(op)->state = GY_OP_IDLE; /* there is nothing to wait for */
+    } else {
+        status = gy_call(loop, "await", wait_main, op);
+    }
     if (status == GYRE_OK && op->status != GYRE_OK && op->status != GYRE_NOT_FOUND) {
         *gy_sched_error(&loop->io.sched) = op->error;
     }
     return status != GYRE_OK ? status : op->status;
 }
 
+/* `op` lies in the caller's frame: it is not left behind where nobody can wait for it. */
 gyre_status
 gy_op_call(gyre_loop *loop, struct gyre_op *op)
 {
-    const gyre_status status = submit(loop, op);
+    struct gy_op_private *private = gy_op_private(op);
+    gyre_status status = gy_call_check(loop);
 
-    return status != GYRE_OK ? status : gyre_await(op);
+    if (status == GYRE_OK) {
+        status = submit(loop, op);
+    }
+    if (status != GYRE_OK) {
+        return status;
+    }
+    status = gyre_await(op);
+    if (private->state != GY_OP_IDLE) {
+        end(op, GYRE_CANCELED);
+        private->state = GY_OP_IDLE;
+        gy_sched_error(&loop->io.sched)->maybe_done = op->error.maybe_done;
+    }
+    return status;
 }

@@ -272,7 +272,7 @@ plain_calls_have_deadlines(void **state)
 struct chain {
     struct counted c;
     uint32_t left;
-    gyre_status blocking, polling, closing;
+    gyre_status blocking, late, polling, closing;
 };
 
 static void
@@ -282,6 +282,9 @@ go_on(struct gyre_op *op)
     struct gyre_value value;
 
     chain->blocking = gyre_get(op->db, NULL, op->key, &value);
+    chain->late = gyre_put(
+        op->db, GYRE_WRITE_OPTIONS(.deadline_ns = gyre_now(chain->c.kit->loop) + 1000 * MS),
+        gyre_str("late"), gyre_str("v"));
     chain->polling = gyre_loop_poll(chain->c.kit->loop, 10);
     chain->closing = gyre_loop_close(chain->c.kit->loop);
     if (--chain->left > 0) {
@@ -296,6 +299,7 @@ static void
 callback_may_submit_but_not_wait(void **state)
 {
     struct db_kit *kit = *state;
+    struct gyre_value value;
     struct chain chain = {.c = {.kit = kit}, .left = 20};
     struct counted *all[1] = {&chain.c};
 
@@ -305,6 +309,8 @@ callback_may_submit_but_not_wait(void **state)
     drive(kit, all, 1);
     assert_int_equal(chain.left, 0);
     assert_int_equal(chain.blocking, GYRE_MISUSE);
+    assert_int_equal(chain.late, GYRE_MISUSE);
+    KIT_IS(kit, gyre_get(kit->db, NULL, gyre_str("late"), &value), GYRE_NOT_FOUND);
     assert_int_equal(chain.polling, GYRE_MISUSE);
     assert_int_equal(chain.closing, GYRE_MISUSE);
 }
