@@ -471,7 +471,9 @@ uring_wake_at(struct gy_world *world, uint64_t at_ns)
 
     (void)io_uring_cq_eventfd_toggle(&uring->ring, true);
     io_uring_smp_mb(); /* before the look: nothing is missed between */
-    is_late = has_news(uring) || !gy_list_is_empty(&uring->plain) ||
+    /* The kernel queues its work first and sets the flag after, so the flag may stand for work that
+     * we have taken: with nothing of ours in the kernel nobody would ever clear it. */
+    is_late = (uring->busy_count != 0 && has_news(uring)) || !gy_list_is_empty(&uring->plain) ||
               !gy_list_is_empty(&uring->done) || io_uring_sq_ready(&uring->ring) != 0;
     gy_posix_wake_at(world, is_late ? 0 : at_ns);
 }

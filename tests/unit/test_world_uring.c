@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -139,6 +140,29 @@ world_uring_reap_without_news_does_not_enter(void **state)
     }
     world->ops->reap(world, &finished, true, false, GY_NEVER); /* would wait for ever: returns */
     assert_int_equal(world->info.enter_count, before);
+    world->ops->close(world);
+}
+
+/* Goal:   the host is not woken for a flag of the kernel that nothing stands behind: the kernel sets
+ *         it after it has queued the work, and we may have taken the work in between. */
+static void
+world_uring_flag_without_work_wakes_nobody(void **state)
+{
+    struct machine *machine = *state;
+    struct gy_world *world = machine_open(machine);
+    struct gy_uring *uring = gy_uring_of(world);
+    struct pollfd entry = {.fd = world->ops->wake_fd(world), .events = POLLIN};
+
+    assert_true(entry.fd >= 0);
+    if (uring->has_task_flag) {
+        *uring->ring.sq.kflags |= IORING_SQ_TASKRUN;
+    }
+    world->ops->wake_drain(world);
+    world->ops->wake_at(world, GY_NEVER);
+    assert_int_equal(poll(&entry, 1, 0), 0);
+    world->ops->wake_drain(world);
+    world->ops->wake_at(world, 0); /* but it is when somebody wants it */
+    assert_int_equal(poll(&entry, 1, 0), 1);
     world->ops->close(world);
 }
 
@@ -484,6 +508,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         OWN_TEST(world_uring_enters_every_eight_and_at_once_for_wal),
         OWN_TEST(world_uring_reap_without_news_does_not_enter),
+        OWN_TEST(world_uring_flag_without_work_wakes_nobody),
         OWN_TEST(world_uring_registers_chunks_and_counts_them),
         OWN_TEST(world_uring_ring_holds_the_lock_without_descriptor),
         OWN_TEST(world_uring_workers_are_few_and_counted),
