@@ -43,6 +43,7 @@ struct gy_uring {
     struct io_uring ring;
     bool is_ring_open;
     bool has_task_flag;    /* the kernel tells in the ring when completions wait to be posted */
+    bool sync_by_worker;   /* durable writes too: the thread never waits for a flush */
     bool can[GY_OP_COUNT]; /* done by the ring; the others by plain calls in reap */
     struct gy_uring_op *ops;
     uint32_t *free_ops;    /* stack */
@@ -56,6 +57,7 @@ struct gy_uring {
     uint32_t busy_reads;    /* user reads */
     uint32_t busy_urgent;   /* WAL requests and syncs */
     uint32_t busy_syncs;    /* syncs and durable writes */
+    uint64_t yield_from_ns; /* not before: the last one gave the CPU to another process */
     struct gy_uring_memory memory;
 };
 

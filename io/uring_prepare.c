@@ -116,7 +116,8 @@ gy_uring_prepare(struct gy_uring *uring, struct io_uring_sqe *sqe, struct gy_uri
         prepare_on_file(uring, sqe, req);
         break;
     }
-    if (req->world_private[0] >= RETRIES_BEFORE_WORKER) {
+    if (req->world_private[0] >= RETRIES_BEFORE_WORKER ||
+        (uring->sync_by_worker && req->op == GY_OP_WRITE && (req->flags & GY_IO_DSYNC) != 0)) {
         sqe->flags |= IOSQE_ASYNC;
     }
     io_uring_sqe_set_data64(sqe, gy_uring_user_data(uring, op));

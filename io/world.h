@@ -220,6 +220,7 @@ struct gy_world_config {
     uint32_t in_flight_max;  /* 0 = half of the device's tags where known, else 128 */
     uint32_t file_count_max; /* slots; 0 = 4096, lowered to what RLIMIT_NOFILE allows */
     bool no_registration;    /* neither files nor buffers: for tests of the fall-back */
+    bool sync_by_worker;     /* durable writes are submitted by a kernel worker */
     bool no_direct;          /* never O_DIRECT: for tests of the fall-back */
     const char *stage_dir;   /* where staging memory lives; NULL = "/dev/shm"; copied */
 };

@@ -16,6 +16,7 @@
 #define BUFFERS_MIN (GY_FLUSH_BUFFERS + GY_COMPACT_BUFFERS + 4u) /* made on demand */
 #define BUFFERS_MAX 96u
 #define REGION_POOL_CHUNKS 512u
+#define LOOP_FLAGS (GYRE_LOOP_NO_DIRECT | GYRE_LOOP_NO_REGISTRATION | GYRE_LOOP_SYNC_BY_WORKER)
 
 static gyre_status
 open_failed(gyre_status status, struct gyre_error *ret_error, const char *text)
@@ -68,8 +69,7 @@ resolve(const struct gyre_loop_options *given, struct gyre_loop_options *ret_opt
     if (o.in_flight_max != 0 && (o.in_flight_max < 4 || o.in_flight_max > 4096)) {
         return open_failed(GYRE_INVALID, ret_error, "in_flight_max must be 4 to 4096");
     }
-    if (o.io_kind > GYRE_IO_BLOCKING ||
-        (o.flags & ~(GYRE_LOOP_NO_DIRECT | GYRE_LOOP_NO_REGISTRATION)) != 0 || o.reserved_ != 0) {
+    if (o.io_kind > GYRE_IO_BLOCKING || (o.flags & ~LOOP_FLAGS) != 0 || o.reserved_ != 0) {
         return open_failed(GYRE_INVALID, ret_error,
                            "an unknown io_kind or flag in the loop options");
     }
@@ -145,6 +145,7 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
     config.world_config.in_flight_max = o.in_flight_max;
     config.world_config.no_direct = (o.flags & GYRE_LOOP_NO_DIRECT) != 0;
     config.world_config.no_registration = (o.flags & GYRE_LOOP_NO_REGISTRATION) != 0;
+    config.world_config.sync_by_worker = (o.flags & GYRE_LOOP_SYNC_BY_WORKER) != 0;
     config.memory_limit = o.memory_limit;
     config.co_count_max = o.coroutines_max + GY_COROUTINES_OWN; /* the library's own come on top */
     status = gy_loop_init(&loop->io, &config, ret_error);

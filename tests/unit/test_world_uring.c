@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -163,6 +165,58 @@ world_uring_flag_without_work_wakes_nobody(void **state)
     world->ops->wake_drain(world);
     world->ops->wake_at(world, 0); /* but it is when somebody wants it */
     assert_int_equal(poll(&entry, 1, 0), 1);
+    world->ops->close(world);
+}
+
+/* A process that wants the only processor that we have. */
+static pid_t
+start_hog(void)
+{
+    cpu_set_t one;
+    pid_t child;
+    const int cpu = sched_getcpu();
+
+    CPU_ZERO(&one);
+    CPU_SET(cpu < 0 ? 0u : (size_t)cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where the test fails */
+        for (;;) {
+        }
+    }
+    return child;
+}
+
+/* Goal:   the processor is given up to the kernel's workers while a durable write is in flight, but
+ *         not again and again to another process that wants it.
+ * Method: 2,000 turns beside one: a turn of a process is about 3 ms, so 2,000 yields are seconds. */
+static void
+world_uring_yields_are_not_eaten_by_another_process(void **state)
+{
+    struct machine *machine = *state;
+    struct gy_world *world = machine_open(machine);
+    struct gy_uring *uring = gy_uring_of(world);
+    struct gy_list finished;
+    cpu_set_t before;
+    uint64_t begun_ns;
+    pid_t hog;
+
+    gy_list_init(&finished);
+    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    hog = start_hog();
+    uring->busy_syncs++; /* one that takes long */
+    begun_ns = world->ops->now_ns(world);
+    for (uint32_t i = 0; i < 2000; i++) {
+        world->ops->reap(world, &finished, false, true, GY_NEVER);
+    }
+    assert_in_range(world->ops->now_ns(world) - begun_ns, 0, 1000 * GY_NS_PER_MS);
+    assert_true(uring->yield_from_ns > 0); /* it did yield, and noticed */
+    uring->busy_syncs--;
+    assert_int_equal(kill(hog, SIGKILL), 0);
+    assert_int_equal(waitpid(hog, NULL, 0), hog);
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
     world->ops->close(world);
 }
 
@@ -442,8 +496,13 @@ world_uring_entries_ask_for_what_was_promised(void **state)
     req.flags = GY_IO_DSYNC;
     sqe = entry_of(world, &req);
     assert_int_equal(sqe.rw_flags, RWF_DSYNC);
-    assert_int_equal(sqe.flags & IOSQE_FIXED_FILE, IOSQE_FIXED_FILE);
+    assert_int_equal(sqe.flags, IOSQE_FIXED_FILE);
     assert_int_equal(sqe.fd, slot);
+    gy_uring_of(world)->sync_by_worker = true;
+    assert_int_equal(entry_of(world, &req).flags, IOSQE_FIXED_FILE | IOSQE_ASYNC);
+    req.flags = 0;
+    assert_int_equal(entry_of(world, &req).flags, IOSQE_FIXED_FILE);
+    req.flags = GY_IO_DSYNC;
 
     world->ops->arena_add(world, chunk, GY_ARENA_CHUNK);
     assert_int_equal(world->ops->stage_create(world, &stage, id, 4 * GY_PAGE), 0);
@@ -509,6 +568,7 @@ main(void)
         OWN_TEST(world_uring_enters_every_eight_and_at_once_for_wal),
         OWN_TEST(world_uring_reap_without_news_does_not_enter),
         OWN_TEST(world_uring_flag_without_work_wakes_nobody),
+        OWN_TEST(world_uring_yields_are_not_eaten_by_another_process),
         OWN_TEST(world_uring_registers_chunks_and_counts_them),
         OWN_TEST(world_uring_ring_holds_the_lock_without_descriptor),
         OWN_TEST(world_uring_workers_are_few_and_counted),
@@ -527,6 +587,8 @@ main(void)
     failed += run_contract("world_uring contract", (struct gy_world_config){0});
     failed += run_contract("world_uring contract, few in flight",
                            (struct gy_world_config){.in_flight_max = 4});
+    failed += run_contract("world_uring contract, durable writes by a worker",
+                           (struct gy_world_config){.sync_by_worker = true});
     failed += run_contract("world_uring contract, nothing registered, no direct I/O",
                            (struct gy_world_config){.no_registration = true, .no_direct = true});
     return failed;
