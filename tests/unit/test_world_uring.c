@@ -145,8 +145,8 @@ world_uring_reap_without_news_does_not_enter(void **state)
     world->ops->close(world);
 }
 
-/* Goal:   the host is not woken for a flag of the kernel that nothing stands behind: the kernel sets
- *         it after it has queued the work, and we may have taken the work in between. */
+/* Goal:   the host is not woken for a flag of the kernel that nothing stands behind: it is set
+ *         after the work was queued, and we may have taken the work in between. */
 static void
 world_uring_flag_without_work_wakes_nobody(void **state)
 {
@@ -191,7 +191,7 @@ start_hog(void)
 
 /* Goal:   the processor is given up to the kernel's workers while a durable write is in flight, but
  *         not again and again to another process that wants it.
- * Method: 2,000 turns beside one: a turn of a process is about 3 ms, so 2,000 yields are seconds. */
+ * Method: 2,000 turns beside one, whose own turns are about 3 ms: 2,000 yields take seconds. */
 static void
 world_uring_yields_are_not_eaten_by_another_process(void **state)
 {
