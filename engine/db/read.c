@@ -364,7 +364,9 @@ gyre_get(gyre_db *db, const struct gyre_read_options *options, struct gyre_slice
     if (status == GYRE_OK && call.moment.deadline_ns != 0) {
         return get_until(db, options, key, ret_value);
     }
-    if (status == GYRE_OK) {
+    if (status == GYRE_OK && gy_call_is_quick(db->loop, GYRE_MEASURE_GET)) {
+        get_run(&call);
+    } else if (status == GYRE_OK) {
         status = gy_call_measured(db->loop,
                                   &(struct gy_measured){.name = "get",
                                                         .kind = GYRE_OP_GET,

@@ -17,9 +17,32 @@
 #define RETRY_FLUSH_NS (5 * GY_NS_PER_MS)
 #define RETRY_PAUSED_NS (100 * GY_NS_PER_MS)
 
+static inline bool
+is_refused(const gyre_db *db)
+{
+    return db->read_only || db->manifest.poison != GYRE_OK ||
+           (db->has_wal && db->wal.poison != GYRE_OK) || db->state != GY_DB_OPEN ||
+           db->waiting != NULL;
+}
+
+/* Y1 in space.h. */
+static inline bool
+has_disk(const struct gy_room *room)
+{
+    const gyre_db *db = room->db;
+    const uint64_t most = room->only_deletes ? db->space.delete_max : db->space.put_max;
+
+    return gy_memtable_used(db->view->active) + room->user_bytes +
+               (uint64_t)room->count * GY_SPACE_ENTRY_OVERHEAD <=
+           most;
+}
+
 gyre_status
 gy_room_refusal(gyre_db *db)
 {
+    if (!is_refused(db)) {
+        return GYRE_OK;
+    }
     if (db->read_only) {
         return gy_loop_fail(db->loop, GYRE_READ_ONLY, "the store was opened read-only");
     }
@@ -35,7 +58,20 @@ gy_room_refusal(gyre_db *db)
     if (db->state != GY_DB_OPEN) {
         return gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
     }
-    return db->waiting != NULL ? gy_begin_refusal(db) : GYRE_OK;
+    gy_assert(db->waiting != NULL);
+    return gy_begin_refusal(db);
+}
+
+gyre_status
+gy_room_check(const struct gy_room *room)
+{
+    gyre_db *db = room->db;
+    gyre_status status = GYRE_OK;
+
+    if (gy_unlikely(is_refused(db))) {
+        status = gy_room_refusal(db);
+    }
+    return status != GYRE_OK || has_disk(room) ? status : gy_space_refuse(db);
 }
 
 /* ---- Waiting, or not ---- */
@@ -117,22 +153,29 @@ gy_room_await_pace(struct gy_room *room)
     before = begin_wait(room, GYRE_WAIT_PACE);
     status = gy_pacer_await_admit(&db->pacer, room->user_bytes);
     end_wait(room, GYRE_WAIT_PACE, before);
-    return status != GYRE_OK ? status : gy_room_refusal(db);
+    return status != GYRE_OK ? status : gy_room_check(room);
+}
+
+static inline bool
+is_full(const gyre_db *db)
+{
+    return gy_memtable_used(db->view->active) >= db->options.memtable_size;
 }
 
 GY_SUSPENDS gyre_status
 gy_room_await_memtable(struct gy_room *room)
 {
     gyre_db *db = room->db;
-    gyre_status status = GYRE_OK;
 
-    while (gy_memtable_used(db->view->active) >= db->options.memtable_size) {
-        status = gy_room_refusal(db);
+    while (is_full(db)) {
+        gyre_status status = gy_db_rotate(db);
+
         if (status == GYRE_OK) {
-            status = gy_db_rotate(db);
-        }
-        if (status == GYRE_OK) {
-            continue;
+            status = gy_room_check(room); /* a rotation counts what there is anew */
+            if (status == GYRE_OK) {
+                continue;
+            }
+            return status;
         }
         if (status == GYRE_READ_ONLY || status == GYRE_CLOSED ||
             (status == GYRE_NO_MEMORY && db->view->frozen_count == 0)) {
@@ -140,12 +183,12 @@ gy_room_await_memtable(struct gy_room *room)
         }
         GY_SOMETIMES(writer_waited_for_memtable);
         status = await_flush(room, GYRE_WAIT_MEMTABLES, "all memtables are being flushed");
+        status = status != GYRE_OK ? status : gy_room_check(room);
         if (status != GYRE_OK) {
             return status;
         }
     }
-    status = gy_room_refusal(db);
-    return status != GYRE_OK ? status : gy_space_check(db, room);
+    return GYRE_OK;
 }
 
 /* No memory for the commit: wait while memtables are being flushed, which gives some back. */
@@ -223,7 +266,7 @@ gy_room_await(struct gy_room *room)
     gyre_db *db = room->db;
 
     for (;;) {
-        gyre_status status = gy_room_await_memtable(room);
+        gyre_status status = gy_unlikely(is_full(db)) ? gy_room_await_memtable(room) : GYRE_OK;
 
         if (status == GYRE_OK && db->has_wal && !gy_wal_try_reserve(&db->wal, room->log_size)) {
             status = await_log(room);
@@ -233,6 +276,7 @@ gy_room_await(struct gy_room *room)
             }
             status = await_memory(room);
         }
+        status = status != GYRE_OK ? status : gy_room_check(room);
         if (status == GYRE_NO_SPACE) {
             gy_space_ask_later(db);
         }
@@ -284,6 +328,9 @@ room_run(void *arg)
     }
     if (call->status == GYRE_OK) {
         call->room.user_bytes = call->bytes; /* the pace was not paid for */
+        call->status = gy_room_check(&call->room);
+    }
+    if (call->status == GYRE_OK) {
         call->status = gy_room_await(&call->room);
     }
     gy_db_leave(db);

@@ -33,6 +33,10 @@ gy_room_note_wait(struct gy_room *room)
 /* Why no write is taken at all: READ_ONLY, CLOSED, NO_SPACE; else OK. */
 GYRE_NODISCARD gyre_status gy_room_refusal(gyre_db *db);
 
+/* Is this one taken, now, and is there disk space for it? The calls below are for one that was;
+ * each checks again after it has waited. */
+GYRE_NODISCARD gyre_status gy_room_check(const struct gy_room *room);
+
 /* The pace: waits as long as compaction asks for. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_room_await_pace(struct gy_room *room);
 

@@ -13,7 +13,6 @@
 
 /* Puts are taken again when there is room for so many: it does not come and go with each. */
 #define AGAIN_BYTES (64u * GY_KIB)
-#define ENTRY_OVERHEAD 64u /* of an operation in a memtable, and more */
 /* Of a table of a deeper level with those below it that it lies across, and one that ends late. */
 #define DEEP_JOB_TABLES (GY_COMPACT_SPAN_MAX + 3u)
 #define RESERVE_SHARE 8u /* of what the store takes and what is free: the most that is derived */
@@ -246,8 +245,8 @@ gy_space_ask_later(gyre_db *db)
     }
 }
 
-static gyre_status
-refuse(gyre_db *db)
+gyre_status
+gy_space_refuse(gyre_db *db)
 {
     struct gy_space_use use;
     struct gyre_error *error = gy_sched_error(&db->loop->io.sched);
@@ -272,19 +271,6 @@ refuse(gyre_db *db)
     gy_space_ask_later(db);
     gy_db_kick(db);
     return GYRE_NO_SPACE;
-}
-
-gyre_status
-gy_space_check(gyre_db *db, const struct gy_room *room)
-{
-    const uint64_t most = room->only_deletes ? db->space.delete_max : db->space.put_max;
-
-    if (most == UINT64_MAX || gy_memtable_used(db->view->active) + room->user_bytes +
-                                      (uint64_t)room->count * ENTRY_OVERHEAD <=
-                                  most) {
-        return GYRE_OK;
-    }
-    return refuse(db);
 }
 
 /* ---- Compaction ---- */

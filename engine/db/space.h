@@ -25,13 +25,13 @@
 /* Y2: between tries of what seems too large, at first and in the end. */
 #define GY_SPACE_BOLD_NS (1000ull * 1000000ull)
 #define GY_SPACE_BOLD_NS_MAX (64000ull * 1000000ull)
+#define GY_SPACE_ENTRY_OVERHEAD 64u /* of an operation in a memtable, and more */
 #define GY_SPACE_UNKNOWN UINT64_MAX
 /* A quota has to hold this many memtables beside the logs. */
 #define GY_SPACE_MEMTABLES_MIN 4u
 #define GY_SPACE_MANIFEST_MIN (512u * 1024u)
 
 struct gyre_db;
-struct gy_room;
 
 /* ---- Pure ---- */
 
@@ -91,8 +91,8 @@ void gy_space_update(struct gyre_db *db);
 GY_SUSPENDS void gy_space_await_ask(struct gyre_db *db);
 /* Writes are refused: look every GY_SPACE_RETRY_NS whether there is space again (Y4). */
 void gy_space_ask_later(struct gyre_db *db);
-/* May a write take its room? NO_SPACE with its cause (Y1). Does not suspend. */
-GYRE_NODISCARD gyre_status gy_space_check(struct gyre_db *db, const struct gy_room *room);
+/* A write finds no space (Y1): NO_SPACE with its cause. Does not suspend. */
+GYRE_NODISCARD gyre_status gy_space_refuse(struct gyre_db *db);
 /* May `job` begin? OK with what it may write in *ret_budget (0 = no limit); NO_SPACE with a text:
  * later (Y2). gy_space_job_end when it has ended, or its outputs count by themselves. */
 GY_SUSPENDS GYRE_NODISCARD gyre_status gy_space_await_job(struct gyre_db *db,

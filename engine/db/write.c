@@ -84,6 +84,7 @@ await_room_large(struct write_call *call)
         } else if (status == GYRE_OK) {
             return reserve_memory(call);
         }
+        status = status != GYRE_OK ? status : gy_room_check(&call->room);
         if (status != GYRE_OK) {
             return status;
         }
@@ -188,9 +189,9 @@ write_run(void *arg)
 
     gy_in_coroutine();
     gy_db_enter(db);
-    call->status = gy_first(gy_scope_check(&db->loop->io.sched), gy_room_refusal(db));
+    call->status = gy_scope_check(&db->loop->io.sched);
     if (call->status == GYRE_OK) {
-        call->status = gy_space_check(db, &call->room); /* before it waits for anything */
+        call->status = gy_room_check(&call->room); /* before it waits for anything */
     }
     if (call->status == GYRE_OK) {
         call->status = gy_room_await_pace(&call->room);
@@ -254,10 +255,24 @@ call_until(const struct write_call *call, const struct gyre_write_options *optio
 }
 
 static gyre_status
+call_looked_at(struct write_call *call, enum gyre_measure measure)
+{
+    const struct gy_operation *single = call->commit.single;
+    struct gy_measured what = {
+        .name = "write", .kind = GYRE_OP_WRITE, .measure = measure, .status = &call->status};
+
+    if (single != NULL) {
+        what.kind = single->kind == GY_KIND_PUT ? GYRE_OP_PUT : GYRE_OP_DELETE;
+        what.key = single->key;
+    }
+    return gy_call_measured(call->room.db->loop, &what, write_run, call);
+}
+
+static gyre_status
 write_call(gyre_db *db, const struct gyre_write_options *options, struct write_call *call)
 {
-    struct gy_measured what = {.name = "write", .kind = GYRE_OP_WRITE, .status = &call->status};
     struct gyre_write_options o;
+    enum gyre_measure measure;
     gyre_status status = resolve_options(db, options, &o);
     uint32_t durability;
 
@@ -279,13 +294,13 @@ write_call(gyre_db *db, const struct gyre_write_options *options, struct write_c
     }
     durability = o.durability != GYRE_DURABILITY_DEFAULT ? o.durability : db->options.durability;
     call->commit.klass = durability == GYRE_BUFFERED ? GY_WAL_BUFFERED : GY_WAL_DURABLE;
-    what.measure =
+    measure =
         durability == GYRE_BUFFERED ? GYRE_MEASURE_WRITE_BUFFERED : GYRE_MEASURE_WRITE_DURABLE;
-    if (call->commit.single != NULL) {
-        what.kind = call->commit.single->kind == GY_KIND_PUT ? GYRE_OP_PUT : GYRE_OP_DELETE;
-        what.key = call->commit.single->key;
+    if (gy_call_is_quick(db->loop, measure)) {
+        write_run(call);
+    } else {
+        status = call_looked_at(call, measure);
     }
-    status = gy_call_measured(db->loop, &what, write_run, call);
     return status != GYRE_OK ? status : call->status;
 }
 
