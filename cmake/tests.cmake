@@ -114,6 +114,7 @@ pkg_check_modules(FUSE3 IMPORTED_TARGET fuse3)
 gyre_test_program(witness tests/kernel/witness.c tests/kernel/witness_write.c
     tests/kernel/witness_check.c tests/kernel/ledger.c)
 gyre_test_program(openers tests/kernel/openers.c)
+gyre_test_program(memory_load tests/kernel/memory_load.c)
 set(kernel_programs cut_image)
 if(FUSE3_FOUND)
     list(APPEND kernel_programs log_disk fault_fs)

@@ -124,9 +124,11 @@ GYRE_NODISCARD gyre_status gy_loop_open_on(const struct gyre_loop_options *optio
 #define GY_COROUTINES_OWN 64u  /* of the count */
 #define GY_COROUTINES_SPARE 4u /* that need no more memory */
 
-/* Is there a stack in the pool beyond the spare ones, or may one be made? New ones leave 1/share of
- * memory_limit to what coroutines are there to do. (loop.c) */
-bool gy_loop_has_stack(gyre_loop *loop, uint32_t share);
+/* Is there a stack in the pool beyond the spare ones, or may one be made? New ones leave to others
+ * what they were promised (H5 in heap.h). (loop.c) */
+bool gy_loop_has_stack(gyre_loop *loop);
+/* A store was opened or closed: promise what the memtables of all may take. (loop.c) */
+void gy_loop_promise_memtables(gyre_loop *loop);
 
 /* ---- call.c: how a public call enters ---- */
 

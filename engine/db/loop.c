@@ -13,9 +13,10 @@
 #define MEMORY_DEFAULT (256ull * GY_MIB)
 #define MEMORY_MIN (16ull * GY_MIB)
 #define MEMORY_MAX (1024ull * GY_GIB)
+#define MEMORY_STACKS_SHARE 8u                                   /* of memory_limit */
 #define BUFFERS_MIN (GY_FLUSH_BUFFERS + GY_COMPACT_BUFFERS + 4u) /* made on demand */
 #define BUFFERS_MAX 96u
-#define REGION_POOL_CHUNKS 512u
+#define REGION_POOL_CHUNKS_MAX 512u
 #define LOOP_FLAGS (GYRE_LOOP_NO_DIRECT | GYRE_LOOP_NO_REGISTRATION | GYRE_LOOP_SYNC_BY_WORKER)
 
 static gyre_status
@@ -100,8 +101,23 @@ init_memory(gyre_loop *loop, const struct gyre_loop_options *o)
         return status;
     }
     gy_arena_warm(&loop->arena);
-    gy_region_pool_init(&loop->regions, &loop->io.heap, REGION_POOL_CHUNKS);
+    gy_region_pool_init(
+        &loop->regions, &loop->io.heap,
+        (uint32_t)gy_min_u64(o->memory_limit / 8 / GY_REGION_CHUNK, REGION_POOL_CHUNKS_MAX));
     return GYRE_OK;
+}
+
+/* H5 in heap.h; memtables are promised theirs as stores are opened. Together at most fifteen
+ * sixteenths of the limit. */
+static void
+promise(struct gy_heap *heap, const struct gyre_loop_options *o)
+{
+    gy_heap_promise(heap, o->memory_limit / MEMORY_STACKS_SHARE, GY_MEM_LOOP);
+    gy_heap_promise(heap, o->memory_limit / 16, GY_MEM_CALL);
+    gy_heap_promise(heap, o->memory_limit / 16, GY_MEM_BUFFERS);
+    /* its table of contents comes on top of whole chunks */
+    gy_heap_promise(heap, gy_min_u64(o->memory_limit / 8, o->cache_size) + GY_MIB / 2,
+                    GY_MEM_CACHE);
 }
 
 /* P4 in op.h: twice what the device takes, in at most an eighth of the memory. */
@@ -109,9 +125,26 @@ static uint32_t
 workers_max(const gyre_loop *loop, const struct gyre_loop_options *o)
 {
     const uint64_t by_device = 2ull * loop->io.world->info.in_flight_max;
-    const uint64_t by_memory = o->memory_limit / 8 / loop->io.sched.stacks.stack_size;
+    const uint64_t by_memory =
+        o->memory_limit / MEMORY_STACKS_SHARE / loop->io.sched.stacks.stack_size;
 
     return (uint32_t)gy_clamp_u64(gy_min_u64(by_device, by_memory), 8, o->coroutines_max);
+}
+
+static struct gy_loop_config
+io_config(const struct gyre_loop_options *o, struct gy_world *world)
+{
+    return (struct gy_loop_config){
+        .world = world,
+        .world_kind = o->io_kind == GYRE_IO_URING      ? GY_WORLD_URING
+                      : o->io_kind == GYRE_IO_BLOCKING ? GY_WORLD_SYNC
+                                                       : GY_WORLD_AUTO,
+        .world_config = {.in_flight_max = o->in_flight_max,
+                         .no_direct = (o->flags & GYRE_LOOP_NO_DIRECT) != 0,
+                         .no_registration = (o->flags & GYRE_LOOP_NO_REGISTRATION) != 0,
+                         .sync_by_worker = (o->flags & GYRE_LOOP_SYNC_BY_WORKER) != 0},
+        .memory_limit = o->memory_limit,
+        .co_count_max = o->coroutines_max + GY_COROUTINES_OWN}; /* the library's own on top */
 }
 
 static gyre_status
@@ -120,7 +153,7 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
 {
     struct gyre_loop_options o;
     struct gy_heap home;
-    struct gy_loop_config config = {0};
+    struct gy_loop_config config;
     gyre_loop *loop;
     gyre_status status = resolve(given, &o, ret_error);
 
@@ -138,16 +171,7 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
         gy_heap_free(&home, loop);
         return open_failed(status, ret_error, "the kernel is older than Linux 4.14");
     }
-    config.world = world;
-    config.world_kind = o.io_kind == GYRE_IO_URING      ? GY_WORLD_URING
-                        : o.io_kind == GYRE_IO_BLOCKING ? GY_WORLD_SYNC
-                                                        : GY_WORLD_AUTO;
-    config.world_config.in_flight_max = o.in_flight_max;
-    config.world_config.no_direct = (o.flags & GYRE_LOOP_NO_DIRECT) != 0;
-    config.world_config.no_registration = (o.flags & GYRE_LOOP_NO_REGISTRATION) != 0;
-    config.world_config.sync_by_worker = (o.flags & GYRE_LOOP_SYNC_BY_WORKER) != 0;
-    config.memory_limit = o.memory_limit;
-    config.co_count_max = o.coroutines_max + GY_COROUTINES_OWN; /* the library's own come on top */
+    config = io_config(&o, world);
     status = gy_loop_init(&loop->io, &config, ret_error);
     if (status != GYRE_OK) {
         gy_identity_fini(&loop->identity);
@@ -155,6 +179,7 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
         return status;
     }
     loop->memory_limit = o.memory_limit;
+    promise(&loop->io.heap, &o);
     loop->log = o.log;
     loop->log_arg = o.log_arg;
     gy_list_init(&loop->stores);
@@ -290,13 +315,28 @@ task_main(void *arg)
 }
 
 bool
-gy_loop_has_stack(gyre_loop *loop, uint32_t share)
+gy_loop_has_stack(gyre_loop *loop)
 {
     struct gy_sched *sched = &loop->io.sched;
 
     return sched->stacks.pooled_count > GY_COROUTINES_SPARE ||
-           (loop->io.heap.used <= loop->memory_limit - loop->memory_limit / share &&
+           (gy_heap_has_room(&loop->io.heap, sched->stacks.stack_size, GY_MEM_LOOP) &&
             gy_sched_reserve(sched, GY_COROUTINES_SPARE + 1));
+}
+
+void
+gy_loop_promise_memtables(gyre_loop *loop)
+{
+    uint64_t bytes = 0;
+
+    for (struct gy_list *node = loop->stores.next; node != &loop->stores; node = node->next) {
+        const gyre_db *db = gy_container_of(node, gyre_db, link);
+        const uint64_t each =
+            db->options.memtable_size + GY_REGION_CHUNK; /* the last is not full */
+
+        bytes += db->read_only ? 0 : db->options.memtable_count_max * each;
+    }
+    gy_heap_promise(&loop->io.heap, gy_min_u64(bytes, loop->memory_limit / 2), GY_MEM_MEMTABLE);
 }
 
 gyre_status
@@ -315,7 +355,7 @@ gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg, gyre_task **ret_ta
     if (loop->task_count >= loop->io.sched.stacks.count_max - GY_COROUTINES_OWN) {
         return gy_loop_fail(loop, GYRE_AGAIN, "coroutines_max coroutines are alive");
     }
-    if (!gy_loop_has_stack(loop, 8)) {
+    if (!gy_loop_has_stack(loop)) {
         return gy_loop_fail(loop, GYRE_NO_MEMORY,
                             "no memory for a coroutine's stack, %u are alive; raise memory_limit",
                             loop->task_count);

@@ -144,7 +144,7 @@ await_all(struct multi_call *call)
     const uint32_t wanted = (uint32_t)gy_min_u64(left, WORKERS_MAX);
     enum gy_away before;
 
-    while (call->workers + 1 < wanted && gy_loop_has_stack(call->db->loop, 4) &&
+    while (call->workers + 1 < wanted && gy_loop_has_stack(call->db->loop) &&
            gy_spawn(sched, GY_CLASS_FOREGROUND, "multi_get", worker_main, call, NULL) == GYRE_OK) {
         call->workers++;
     }

@@ -134,7 +134,7 @@ gy_op_start_worker(gyre_loop *loop)
     gyre_status status = GYRE_AGAIN;
 
     if (loop->op_workers == 0 ||
-        (loop->op_workers < loop->op_workers_max && gy_loop_has_stack(loop, 8))) {
+        (loop->op_workers < loop->op_workers_max && gy_loop_has_stack(loop))) {
         status = gy_spawn(&loop->io.sched, GY_CLASS_FOREGROUND, "op", worker_main, loop, NULL);
     }
     if (status == GYRE_OK) {

@@ -359,6 +359,7 @@ make_handle(gyre_loop *loop, const char *path, const struct gy_db_options *optio
     gy_rng_init(&db->rng, loop->io.world->ops->random(loop->io.world));
     gy_list_push_back(&loop->stores, &db->link);
     loop->store_count++;
+    gy_loop_promise_memtables(loop);
     *ret_db = db;
     return GYRE_OK;
 }
@@ -370,6 +371,7 @@ gy_db_free(gyre_db *db)
 
     gy_list_remove(&db->link);
     loop->store_count--;
+    gy_loop_promise_memtables(loop);
     db->magic = 0;
     gy_heap_free(&loop->io.heap, db->path);
     gy_heap_free(&loop->io.heap, db);

@@ -186,7 +186,7 @@ flight_begin(struct gy_cache *cache, const struct gy_block_source *source,
     if (node != NULL) {
         flight = gy_container_of(node, struct gy_flight, link);
     } else {
-        flight = gy_heap_alloc(&cache->loop->heap, sizeof(*flight), GY_MEM_CACHE);
+        flight = gy_heap_alloc(&cache->loop->heap, sizeof(*flight), GY_MEM_LOOP);
         if (flight == NULL) {
             return NULL;
         }

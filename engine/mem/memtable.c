@@ -28,6 +28,9 @@ gy_memtable_make(struct gy_heap *heap, struct gy_region_pool *pool, uint64_t ran
     struct gy_memtable *memtable = gy_heap_zalloc(heap, sizeof(*memtable), GY_MEM_MEMTABLE);
 
     (void)random_seed;
+    if (memtable == NULL && gy_region_pool_shrink(pool)) { /* R2 */
+        memtable = gy_heap_zalloc(heap, sizeof(*memtable), GY_MEM_MEMTABLE);
+    }
     if (memtable == NULL) {
         return NULL;
     }

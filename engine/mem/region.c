@@ -72,13 +72,20 @@ pool_give(struct gy_region_pool *pool, struct gy_region_chunk *chunk)
     forbid(chunk + 1, CHUNK_SIZE - sizeof(*chunk));
 }
 
+bool
+gy_region_pool_shrink(struct gy_region_pool *pool)
+{
+    struct gy_region_chunk *chunk = pool_take(pool);
+
+    gy_heap_free(pool->heap, chunk);
+    return chunk != NULL;
+}
+
 void
 gy_region_pool_fini(struct gy_region_pool *pool)
 {
-    struct gy_region_chunk *chunk;
-
-    while ((chunk = pool_take(pool)) != NULL) {
-        gy_heap_free(pool->heap, chunk);
+    while (gy_region_pool_shrink(pool)) {
+        /* all of them */
     }
     gy_assert(pool->free_count == 0);
 }
@@ -117,11 +124,11 @@ make_chunk(struct gy_region *region, size_t size)
     } else {
         chunk = pool_take(region->pool);
     }
-    if (chunk == NULL) {
+    while (chunk == NULL) {
         chunk = gy_heap_alloc(region->pool->heap, chunk_size, GY_MEM_MEMTABLE);
-    }
-    if (chunk == NULL) {
-        return NULL;
+        if (chunk == NULL && !gy_region_pool_shrink(region->pool)) {
+            return NULL;
+        }
     }
     chunk->size = chunk_size;
     chunk->next = region->chunks;

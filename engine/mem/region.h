@@ -4,7 +4,8 @@
  *       reserves before its log record is staged, and cannot fail after. The last reservation is
  *       what holds: two do not add up.
  *   R2  Chunks of dead memtables are kept in a small pool (the next memtable takes them warm), so
- *       filling a memtable does not go to malloc once the store has run for a while.
+ *       filling a memtable does not go to malloc once the store has run for a while. One of them
+ *       is given up where the heap has nothing left for what a memtable needs beside them.
  *   R3  A reservation of more than a quarter of a chunk gets a chunk of its own size; what was free
  *       in the one before stays usable. So large values waste no space.
  */
@@ -41,6 +42,8 @@ struct gy_region {
 void gy_region_pool_init(struct gy_region_pool *pool, struct gy_heap *heap,
                          uint32_t free_count_max);
 void gy_region_pool_fini(struct gy_region_pool *pool);
+/* Give one chunk back to the heap; false: the pool has none. */
+bool gy_region_pool_shrink(struct gy_region_pool *pool);
 
 void gy_region_init(struct gy_region *region, struct gy_region_pool *pool);
 void gy_region_fini(struct gy_region *region);

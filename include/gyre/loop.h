@@ -42,8 +42,8 @@ struct gyre_loop_options {
                                    0 = 256 MiB; 16 MiB..1 TiB */
     uint32_t coroutines_max;    /* live at once; 0 = 4096; 16..1048576 */
     uint32_t in_flight_max;     /* requests at the device at once; 0 = 128; 4..4096 */
-    /* bytes of the block cache; 0 = half of memory_limit (a quarter below 64 MiB); at least 1
-     * MiB */
+    /* bytes of the block cache at most; 0 = half of memory_limit (a quarter below 64 MiB); at least
+     * 1 MiB. It takes what memtables, stacks and buffers were not promised and do not use */
     uint64_t cache_size;
     gyre_log_fn log;            /* NULL = silent */
     void *log_arg;
@@ -90,9 +90,8 @@ GYRE_API const struct gyre_error *gyre_last_error(gyre_loop *loop);
  *   ret_task  NULL, or a handle that must be given to gyre_join exactly once
  *
  * Cost:    no allocation once the pool is warm.
- * Returns: NO_MEMORY (stacks count towards memory_limit and leave an eighth of it free); AGAIN when
- * coroutines_max
- *          are alive; MISUSE.
+ * Returns: NO_MEMORY (an eighth of memory_limit is kept for stacks; they get more where it is
+ *          free); AGAIN when coroutines_max are alive; MISUSE.
  * Source:  engine/db/loop.c */
 GYRE_API GYRE_NODISCARD gyre_status gyre_spawn(gyre_loop *loop, void (*fn)(void *arg), void *arg,
                                                gyre_task **ret_task);

@@ -6,7 +6,6 @@
  */
 #include "io/base/heap.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,11 +47,33 @@ gy_heap_init(struct gy_heap *heap, uint64_t limit)
     *heap = (struct gy_heap){.limit = limit};
 }
 
+void
+gy_heap_promise(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag)
+{
+    heap->promised_by_tag[tag] = bytes;
+}
+
+bool
+gy_heap_has_room(const struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag)
+{
+    uint64_t promised = 0;
+
+    for (uint32_t i = 0; i < GY_MEM_TAG_COUNT; i++) {
+        promised +=
+            i == (uint32_t)tag ? 0 : gy_sub_sat(heap->promised_by_tag[i], heap->used_by_tag[i]);
+    }
+    return heap->used <= heap->limit && promised <= heap->limit - heap->used &&
+           bytes <= heap->limit - heap->used - promised;
+}
+
 int
 gy_heap_charge(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag)
 {
     gy_assert(tag < GY_MEM_TAG_COUNT);
     if (heap->used > heap->limit || bytes > heap->limit - heap->used) {
+        return 0;
+    }
+    if ((tag == GY_MEM_CACHE || tag == GY_MEM_MEMTABLE) && !gy_heap_has_room(heap, bytes, tag)) {
         return 0;
     }
     heap->used += bytes;

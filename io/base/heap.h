@@ -5,11 +5,15 @@
  *   H2  gy_heap_free(NULL) is fine. Blocks remember their size and tag.
  *   H3  Memory is zeroed only by gy_heap_zalloc and gy_heap_map_zeroed.
  *   H4  Whole pages come from `pages` (pages.h) and go back there; NULL is the system.
+ *   H5  What grows as long as there is room, cache and memtables, leaves to the others what they
+ *       were promised and do not use yet: a writer finds the memtables of its store, an operation a
+ *       stack, an iterator its few KiB, whatever was read before.
  * Every caller treats NULL as GYRE_NO_MEMORY with its own state unchanged.
  */
 #ifndef GY_HEAP_H
 #define GY_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +33,7 @@ enum gy_mem_tag {
 struct gy_heap {
     uint64_t used;
     uint64_t limit;                       /* bytes; UINT64_MAX = none */
+    uint64_t promised_by_tag[GY_MEM_TAG_COUNT]; /* H5 */
     uint64_t peak;
     uint64_t used_by_tag[GY_MEM_TAG_COUNT];
     uint64_t allocation_count;            /* since open: tests prove hot paths leave it alone */
@@ -54,6 +59,11 @@ void gy_heap_unmap_stack(struct gy_heap *heap, void *base, size_t size, enum gy_
 /* Address space that is charged later, as it is used (GY_PAGES_RANGE). */
 void *gy_heap_reserve(struct gy_heap *heap, size_t size);
 void gy_heap_unreserve(struct gy_heap *heap, void *base, size_t size);
+
+/* H5. The promises of all tags together stay below the limit. */
+void gy_heap_promise(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);
+/* Would `bytes` more leave to the other tags what they were promised? */
+bool gy_heap_has_room(const struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);
 
 /* Charge memory that was mapped elsewhere; false (and no charge) when it would pass the limit. */
 int gy_heap_charge(struct gy_heap *heap, uint64_t bytes, enum gy_mem_tag tag);

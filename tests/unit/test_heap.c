@@ -73,6 +73,32 @@ heap_refuses_without_change_at_the_limit(void **state)
     assert_true(heap.used == 0 && sum_of_tags(&heap) == 0 && heap.peak == 16 * GY_KIB);
 }
 
+/* Goal:   cache and memtables leave to the others what they were promised and do not use yet, and a
+ *         promise is not taken twice: what is used of it counts as used. */
+static void
+heap_keeps_what_was_promised(void **state)
+{
+    struct gy_heap heap;
+    (void)state;
+
+    gy_heap_init(&heap, 16 * GY_KIB);
+    gy_heap_promise(&heap, 4 * GY_KIB, GY_MEM_MEMTABLE);
+    gy_heap_promise(&heap, 2 * GY_KIB, GY_MEM_CALL);
+    assert_false(gy_heap_charge(&heap, 10 * GY_KIB + 1, GY_MEM_CACHE));
+    assert_true(gy_heap_charge(&heap, 10 * GY_KIB, GY_MEM_CACHE));
+    assert_false(gy_heap_charge(&heap, 1, GY_MEM_CACHE));
+    assert_true(gy_heap_charge(&heap, 4 * GY_KIB, GY_MEM_MEMTABLE));
+    assert_false(gy_heap_charge(&heap, 1, GY_MEM_MEMTABLE));
+    assert_false(gy_heap_has_room(&heap, 1, GY_MEM_LOOP));
+    assert_true(gy_heap_has_room(&heap, 2 * GY_KIB, GY_MEM_CALL));
+    assert_true(gy_heap_charge(&heap, 2 * GY_KIB, GY_MEM_CALL));
+    assert_false(gy_heap_charge(&heap, 1, GY_MEM_CALL));
+    gy_heap_discharge(&heap, 3 * GY_KIB, GY_MEM_CACHE); /* nobody is owed anything now */
+    assert_true(gy_heap_charge(&heap, 2 * GY_KIB, GY_MEM_MEMTABLE));
+    assert_true(gy_heap_charge(&heap, GY_KIB, GY_MEM_CACHE));
+    assert_int_equal(heap.used, heap.limit);
+}
+
 /* Goal:   the breakdown by purpose adds up at all times and everything comes back.
  * Method: random allocations, growths, shrinks, maps and frees under random tags. */
 static void
@@ -216,6 +242,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_refuses_without_change_at_the_limit),
+        cmocka_unit_test(heap_keeps_what_was_promised),
         cmocka_unit_test(heap_breakdown_adds_up_under_random_use),
         cmocka_unit_test(heap_fails_exactly_the_named_allocation),
         cmocka_unit_test(heap_keeps_the_block_when_realloc_is_refused),

@@ -445,6 +445,33 @@ memtable_tells_its_state(void **state)
     end(&f);
 }
 
+/* Goal:   chunks that are kept warm do not stand in the way of what they are kept for: a memtable,
+ *         and a value that needs a chunk of its own. */
+static void
+memtable_finds_memory_that_the_pool_keeps(void **state)
+{
+    static const uint8_t value[1000];
+    struct fixture f;
+    (void)state;
+
+    begin(&f, 1);
+    for (uint64_t i = 0; i < 1000; i++) {
+        const struct gyre_slice key = gyre_slice(&i, sizeof(i));
+
+        assert_true(gy_memtable_reserve(f.memtable, sizeof(i) + sizeof(value), 1));
+        gy_memtable_add(f.memtable, key, gy_tag(i + 1, GY_KIND_PUT),
+                        gyre_slice(value, sizeof(value)));
+    }
+    gy_memtable_unref(f.memtable);
+    assert_in_range(f.pool.free_count, 3, 4);
+    f.heap.limit = f.heap.used; /* the pool has it all */
+    f.memtable = gy_memtable_make(&f.heap, &f.pool, 2);
+    assert_non_null(f.memtable);
+    assert_true(gy_memtable_reserve(f.memtable, GY_REGION_CHUNK / 2, 1));
+    assert_true(f.heap.used <= f.heap.limit);
+    end(&f);
+}
+
 int
 main(void)
 {
@@ -455,6 +482,7 @@ main(void)
         cmocka_unit_test(memtable_add_after_reserve_never_fails),
         cmocka_unit_test(memtable_make_and_reserve_refuse),
         cmocka_unit_test(memtable_tells_its_state),
+        cmocka_unit_test(memtable_finds_memory_that_the_pool_keeps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
