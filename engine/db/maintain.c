@@ -191,6 +191,9 @@ await_job(struct range_call *call, struct gy_compact_job *job)
     if (status == GYRE_OK) {
         status = gy_db_await_compact(db, db->view->version, job);
     }
+    if (status == GYRE_CANCELED && !db->stop) { /* it gave way to a pause, which may be over */
+        status = gy_loop_fail(db->loop, GYRE_BUSY, "background work was paused meanwhile");
+    }
     call->done += bytes;
     return status != GYRE_OK ? status : report(call);
 }
@@ -302,16 +305,15 @@ range_run(void *arg)
     }
     if (call->status == GYRE_OK) {
         db->compact_paused = true;
-        while (call->status == GYRE_OK && db->compact_running) {
+        while (call->status == GYRE_OK && db->compact_running) { /* it may stand still: a pause */
             call->status = gy_scope_await(sched_of(db), &db->installed);
+            call->status = gy_first(call->status, check_working(db));
         }
         if (call->status == GYRE_OK) {
             call->status = await_range(call);
         }
         if (call->status == GYRE_CANCELED && db->stop) {
             call->status = gy_loop_fail(db->loop, GYRE_CLOSED, "the store is closing");
-        } else if (call->status == GYRE_CANCELED && db->pause_count > 0) {
-            call->status = gy_pause_refusal(db); /* its job gave way */
         }
         db->compact_paused = false;
         gy_waitq_wake_all(&db->installed);

@@ -326,6 +326,9 @@ await_gate(struct gy_job_run *run)
     struct gy_job_gate *gate = context->gate;
 
     while (gate != NULL && gate->is_closed && !is_cancelled(run)) {
+        if (context->is_awaited) {
+            return gy_fail(sched_of(context), GYRE_CANCELED, "paused, and somebody waits for it");
+        }
         if (context->turn != NULL && !gy_waitq_is_empty(&context->turn->queue)) {
             return gy_fail(sched_of(context), GYRE_CANCELED, "paused, and another job waits");
         }

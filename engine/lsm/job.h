@@ -20,7 +20,8 @@
  *   J8  An output ends at table_size, or earlier where it would lie across much of the level
  *       below it (GY_COMPACT_SPAN_MAX), so that moving it on later costs no more than usual.
  *   J9  With a gate it stands still at J7 while the gate is closed, holding what it has; when
- *       somebody else waits for its turn meanwhile, it gives up with CANCELED instead.
+ *       somebody else waits for its turn meanwhile, it gives up with CANCELED instead. One that a
+ *       call waits for (is_awaited) gives up at once.
  */
 #ifndef GY_JOB_H
 #define GY_JOB_H
@@ -61,6 +62,7 @@ struct gy_job_context {
     uint64_t *next_file_number;      /* taken and raised */
     const bool *cancel;              /* may be NULL; true: stop with CANCELED as soon as possible */
     struct gy_job_gate *gate;        /* may be NULL; J9 */
+    bool is_awaited;                 /* by a call: J9 */
     const struct gy_mutex *turn;     /* what the caller holds while the job runs; may be NULL */
     uint64_t bytes_max;              /* of all outputs: NO_SPACE past it; 0 = no limit */
 };

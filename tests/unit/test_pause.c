@@ -95,11 +95,12 @@ range_main(void *arg)
         gyre_compact_range(range->kit->db, gyre_slice(NULL, 0), gyre_slice(NULL, 0), NULL, NULL);
 }
 
-/* Goal:   a compaction in progress writes nothing more while paused, and goes on to its end after
- *         the resume: nothing is done twice. */
+/* Goal:   a compaction in progress writes nothing more while paused, and goes on after the resume;
+ *         a gyre_compact_range in progress is answered BUSY, and is not waited for until then. */
 static void
 pause_holds_a_compaction_in_the_middle(void **state)
 {
+    uint32_t busy_count = 0;
     (void)state;
     for (uint32_t round = 0; round < 20; round++) {
         struct space_kit *kit = space_kit_make(10 + round);
@@ -110,23 +111,27 @@ pause_holds_a_compaction_in_the_middle(void **state)
 
         space_kit_open(kit);
         (void)space_kit_fill(kit, 0, 1500, &status);
-        assert_int_equal(gyre_wait_idle(kit->db), GYRE_OK);
+        if (round % 2 == 0) {
+            assert_int_equal(gyre_wait_idle(kit->db), GYRE_OK);
+        } /* else the compactor is at work, too */
         assert_int_equal(gyre_spawn(kit->loop, range_main, &range, NULL), GYRE_OK);
         assert_int_equal(gyre_sleep(kit->loop, (1 + round) * GY_NS_PER_MS), GYRE_OK);
         assert_int_equal(gyre_pause(kit->db), GYRE_OK);
+        assert_int_equal(gyre_run(kit->loop), GYRE_OK); /* until the call has ended */
+        assert_true(range.status == GYRE_OK || range.status == GYRE_BUSY);
+        busy_count += range.status == GYRE_BUSY;
         assert_int_equal(gyre_sleep(kit->loop, 200 * GY_NS_PER_MS), GYRE_OK);
         assert_int_equal(gyre_loop_stats(kit->loop, &before), GYRE_OK);
         assert_int_equal(gyre_sleep(kit->loop, GY_NS_PER_S), GYRE_OK);
         assert_int_equal(gyre_loop_stats(kit->loop, &after), GYRE_OK);
         assert_int_equal(after.bytes_written, before.bytes_written);
         assert_int_equal(gyre_resume(kit->db), GYRE_OK);
-        assert_int_equal(gyre_run(kit->loop), GYRE_OK);
-        assert_true(range.status == GYRE_OK || range.status == GYRE_BUSY);
         assert_int_equal(gyre_wait_idle(kit->db), GYRE_OK);
         assert_int_equal(gyre_verify(kit->db, NULL, NULL, NULL, NULL), GYRE_OK);
         space_kit_check(kit);
         space_kit_free(kit);
     }
+    assert_true(busy_count > 0);
 }
 
 /* Goal:   a store whose job stands still does not keep another store of the loop from its own. */
