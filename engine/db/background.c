@@ -301,7 +301,8 @@ flusher_main(void *arg)
     gy_waitq_wake_all(&db->installed);
 }
 
-/* Passes the log's events (published, short of slots) on to the flusher. */
+/* Passes the log's events on: published and short of slots to the flusher, no space for a slot to
+ * who asks for it, since no writer may come to do so. */
 static void
 watcher_main(void *arg)
 {
@@ -311,6 +312,9 @@ watcher_main(void *arg)
     while (!db->stop) {
         if (db->wal.room_wanted || db->view->frozen_count > 0 || db->wal.poison != GYRE_OK) {
             gy_waitq_wake_all(&db->work);
+        }
+        if (db->wal.slot_status == GYRE_NO_SPACE) {
+            gy_space_ask_later(db);
         }
         if (db->wal.poison != GYRE_OK) {
             gy_waitq_wake_all(&db->room);

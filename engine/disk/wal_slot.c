@@ -223,8 +223,9 @@ slot_maker_main(void *arg)
         if (wal->slot_status == GYRE_IO && written) {
             gy_wal_poison(wal, GYRE_IO); /* W5 */
         }
-        if (wal->slot_status == GYRE_NO_SPACE && wal->log_count > 1) {
-            wal->room_wanted = true; /* a log given back is one, and a flush may find space */
+        if (wal->slot_status == GYRE_NO_SPACE) {
+            /* a log given back is one, and a flush may find space */
+            wal->room_wanted = wal->room_wanted || wal->log_count > 1;
             gy_waitq_wake_all(&wal->events);
         }
     }
@@ -241,6 +242,9 @@ gy_wal_want_slot(struct gy_wal *wal)
     if (wal->log_count + 2 > wal->config.slot_count_max && !wal->room_wanted) {
         wal->room_wanted = true;
         gy_waitq_wake_all(&wal->events);
+    }
+    if (find_ready(wal) != NO_SLOT && !wal->slot_maker_busy && !wal->is_stuck) {
+        wal->slot_status = GYRE_OK; /* a log was given back: nothing is short any more */
     }
     if (wal->slot_maker_busy || wal->closing || find_ready(wal) != NO_SLOT ||
         find_to_make(wal) == NO_SLOT) {
@@ -378,6 +382,7 @@ gy_wal_await_switch(struct gy_wal *wal)
         wal->slot_taken[slot] = false;
         wal->slot_status = status;
         wal->slot_error = *gy_sched_error(&loop_of(wal)->sched);
+        gy_waitq_wake_all(&wal->events);
         return status;
     }
     if (status != GYRE_OK) {

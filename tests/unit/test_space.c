@@ -244,6 +244,50 @@ space_is_noticed_when_it_comes(void **state)
     space_kit_free(kit);
 }
 
+/* Goal:   a log file that a full disk kept from being made ahead is missed no longer when there is
+ *         space again, or an older one has been given back, though nobody writes.
+ * Method: paused, no older one is given back. */
+static void
+space_is_noticed_by_the_log_too(void **state)
+{
+    const struct gy_sim_faults full = {.rule_count = 1,
+                                       .rules = {{.fault = GY_SIM_FAULT_ERROR,
+                                                  .op_mask = 1u << GY_OP_ALLOCATE,
+                                                  .name = "wal-",
+                                                  .ppm = 1000000,
+                                                  .os_errno = 28}}};
+    (void)state;
+    for (uint32_t is_paused = 0; is_paused < 2; is_paused++) {
+        struct space_kit *kit = space_kit_make(21);
+        struct gyre_stats stats = {.struct_size = sizeof(stats)};
+
+        kit->options.memtable_size = GY_MIB;
+        space_kit_open(kit);
+        if (is_paused) {
+            assert_int_equal(gyre_pause(kit->db), GYRE_OK);
+        }
+        gy_world_sim_set_faults(kit->world, &full);
+        for (uint32_t i = 0; i < 300 && stats.wal_switches == 0; i++) {
+            (void)space_kit_put(kit, i);
+            space_kit_sleep(kit, 20);
+            assert_int_equal(gyre_stats(kit->db, &stats), GYRE_OK);
+        }
+        assert_int_equal(stats.wal_switches, 1);
+        space_kit_sleep(kit, 1000);
+        if (is_paused) {
+            assert_int_equal(space_kit_health(kit).state, GYRE_HEALTH_FULL);
+            gy_world_sim_set_faults(kit->world, NULL);
+            space_kit_sleep(kit, 1000);
+            assert_int_equal(space_kit_health(kit).state, GYRE_HEALTH_PAUSED);
+        }
+        assert_int_not_equal(space_kit_health(kit).state, GYRE_HEALTH_FULL);
+        assert_int_equal(space_kit_told(kit, GYRE_EVENT_DISK_FULL),
+                         space_kit_told(kit, GYRE_EVENT_SPACE_AGAIN));
+        space_kit_check(kit);
+        space_kit_free(kit);
+    }
+}
+
 /* Goal:   a quota that cannot hold the logs and a few memtables is INVALID, and says what it
  *         takes. */
 static void
@@ -304,6 +348,7 @@ main(void)
         cmocka_unit_test(space_quota_lets_overwriting_go_on),
         cmocka_unit_test(space_reserve_lets_deletes_make_room),
         cmocka_unit_test(space_is_noticed_when_it_comes),
+        cmocka_unit_test(space_is_noticed_by_the_log_too),
         cmocka_unit_test(space_quota_has_to_hold_the_logs),
         cmocka_unit_test(space_sync_tells_of_a_log_that_cannot_go_on),
     };
