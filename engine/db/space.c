@@ -275,12 +275,29 @@ gy_space_refuse(gyre_db *db)
 
 /* ---- Compaction ---- */
 
+/* Deletes that wait in memory make room only in a table: now and then, together. */
+static void
+freeze_deletes(gyre_db *db)
+{
+    const uint64_t now_ns = gy_loop_now(&db->loop->io);
+
+    if (db->view->frozen_count > 0 || gy_memtable_count(db->view->active) == 0 ||
+        now_ns < db->space.forced_ns + GY_SPACE_RETRY_NS) {
+        return;
+    }
+    db->space.forced_ns = now_ns;
+    (void)gy_db_rotate(db); /* no memory: at the next try */
+}
+
 static gyre_status
 refuse_job(gyre_db *db, uint64_t bytes, uint64_t most)
 {
     GY_SOMETIMES(compaction_waited_for_space);
     db->space.job_waits = true;
     db->space.job_refused_count++;
+    if (db->space.is_full) {
+        freeze_deletes(db); /* they may be what makes this job small */
+    }
     return gy_loop_fail(db->loop, GYRE_NO_SPACE,
                         "a compaction may write %llu bytes, and there is space for %llu: it waits",
                         (unsigned long long)bytes, (unsigned long long)most);
@@ -321,20 +338,6 @@ void
 gy_space_job_end(gyre_db *db)
 {
     db->space.planned = 0;
-}
-
-/* Deletes that wait in memory make room only in a table: now and then, together. */
-static void
-freeze_deletes(gyre_db *db)
-{
-    const uint64_t now_ns = gy_loop_now(&db->loop->io);
-
-    if (db->view->frozen_count > 0 || gy_memtable_count(db->view->active) == 0 ||
-        now_ns < db->space.forced_ns + GY_SPACE_RETRY_NS) {
-        return;
-    }
-    db->space.forced_ns = now_ns;
-    (void)gy_db_rotate(db); /* no memory: at the next try */
 }
 
 bool
