@@ -33,7 +33,8 @@ sched_of(gyre_db *db)
 bool
 gy_background_may_work(const gyre_db *db)
 {
-    return !db->stop && !db->gate.is_closed && db->manifest.poison == GYRE_OK;
+    return !db->stop && (!db->gate.is_closed || GY_MUTANT(pause_does_not_hold)) &&
+           db->manifest.poison == GYRE_OK;
 }
 
 /* 0 below `soft`, 1024 at `hard`. */
@@ -118,7 +119,9 @@ gy_background_note(gyre_db *db, gyre_status status, const char *what)
     if (status == GYRE_OK && db->background_status != GYRE_OK) {
         GY_SOMETIMES(background_resumed);
     }
-    db->background_status = status;
+    if (status != GYRE_OK || !GY_MUTANT(health_forgets_error)) {
+        db->background_status = status;
+    }
     if (status != GYRE_OK) {
         db->background_error = *gy_sched_error(sched_of(db));
         db->background_failures++;
@@ -128,7 +131,9 @@ gy_background_note(gyre_db *db, gyre_status status, const char *what)
     }
     gy_event_update(db);
     gy_waitq_wake_all(&db->installed);
-    gy_waitq_wake_all(&db->room);
+    if (!GY_MUTANT(room_not_told_of)) {
+        gy_waitq_wake_all(&db->room);
+    }
 }
 
 /* ---- Flush ---- */

@@ -141,7 +141,7 @@ await_rewrite(gyre_db *db, struct gy_version *version, struct gy_compact_job *jo
     context.turn = &db->loop->compact_turn;
     context.bytes_max = budget;
     /* by gyre_compact_range: the compactor rests then */
-    context.is_awaited = db->compact_paused;
+    context.is_awaited = db->compact_paused && !GY_MUTANT(pause_holds_caller);
     gy_job_result_init(&result);
     status = gy_compact_await_run(&context, version, job, snapshots, snapshot_count, &result);
     if (status == GYRE_OK) {

@@ -4,6 +4,7 @@
 #include "engine/db/db.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -86,6 +87,7 @@ update_state(gyre_db *db, enum gy_event_state state, bool holds, enum gyre_event
     }
     if (holds && events->states[state].ended_ns != 0 &&
         now_ns < events->states[state].ended_ns + GY_EVENT_GAP_NS) {
+        events->states[state].is_told = GY_MUTANT(end_told_without_beginning);
         return;
     }
     if (!holds) {

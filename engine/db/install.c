@@ -22,7 +22,9 @@ set_view(gyre_db *db, struct gy_view *view)
     gy_iterators_view_changed(db);
     gy_view_unref(old);
     gy_waitq_wake_all(&db->installed);
-    gy_waitq_wake_all(&db->room);
+    if (!GY_MUTANT(room_not_told_of)) {
+        gy_waitq_wake_all(&db->room);
+    }
 }
 
 gyre_status

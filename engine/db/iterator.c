@@ -268,6 +268,7 @@ gyre_iterator_open(gyre_db *db, const struct gyre_iterator_options *options,
                  o.flags, o.readahead_size);
     status = gy_walk_set_bounds(&it->walk, o.lower, o.upper, o.prefix);
     if (status != GYRE_OK) {
+        db->iterator_count += GY_MUTANT(failed_open_counts);
         gy_walk_fini(&it->walk);
         gy_heap_free(&db->loop->io.heap, it);
         return status;

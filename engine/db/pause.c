@@ -2,6 +2,7 @@
 #include "engine/db/background.h"
 #include "engine/db/op.h"
 #include "io/base/assert.h"
+#include "io/base/checked.h"
 #include "io/base/fail.h"
 
 #include "io/base/ban.h"
@@ -10,6 +11,9 @@ static void
 set_closed(gyre_db *db, bool is_closed)
 {
     db->gate.is_closed = is_closed;
+    if (GY_MUTANT(resume_does_not_wake) && !is_closed) {
+        return;
+    }
     gy_waitq_wake_all(&db->gate.opened);
     gy_waitq_wake_all(&db->room);      /* writers look whether they may still wait */
     gy_waitq_wake_all(&db->installed); /* and who waits for background work */

@@ -32,9 +32,10 @@ has_disk(const struct gy_room *room)
     const gyre_db *db = room->db;
     const uint64_t most = room->only_deletes ? db->space.delete_max : db->space.put_max;
 
-    return gy_memtable_used(db->view->active) + room->user_bytes +
-               (uint64_t)room->count * GY_SPACE_ENTRY_OVERHEAD <=
-           most;
+    return (GY_MUTANT(quota_forgotten) && !room->only_deletes) ||
+           gy_memtable_used(db->view->active) + room->user_bytes +
+                   (uint64_t)room->count * GY_SPACE_ENTRY_OVERHEAD <=
+               most;
 }
 
 gyre_status
@@ -144,7 +145,8 @@ gy_room_await_pace(struct gy_room *room)
     enum gy_away before;
     gyre_status status;
 
-    if (gy_pacer_try_admit(&db->pacer, room->user_bytes)) {
+    if (!(GY_MUTANT(credits_refused) && room->no_wait && db->pacer.pressure > 0) &&
+        gy_pacer_try_admit(&db->pacer, room->user_bytes)) {
         return GYRE_OK;
     }
     if (room->no_wait) {

@@ -62,7 +62,8 @@ set_next(struct scan_call *call, struct gyre_slice key, bool is_behind)
 static gyre_status
 stop_before_row(struct scan_call *call, enum gyre_scan_stop why)
 {
-    const gyre_status status = set_next(call, call->walk.key_now, call->is_reverse);
+    const gyre_status status =
+        set_next(call, call->walk.key_now, call->is_reverse != GY_MUTANT(scan_leaves_row_out));
 
     call->own.stopped = why;
     return status != GYRE_OK ? status : GYRE_AGAIN;
@@ -98,7 +99,8 @@ take_row(struct scan_call *call)
     call->walk.work += 1 + (uint32_t)(size / GY_WALK_BYTES_PER_WORK);
     if (own->row_count == own->rows_max) {
         own->stopped = GYRE_SCAN_AT_ROWS;
-        own->next = gyre_slice(target, key.size + (call->is_reverse ? 0 : 1));
+        own->next =
+            gyre_slice(target, key.size + (call->is_reverse == GY_MUTANT(scan_repeats_row)));
         return GYRE_AGAIN;
     }
     return GYRE_OK;

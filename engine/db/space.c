@@ -77,7 +77,10 @@ gy_space_memtable_max(const struct gy_space_use *use, bool deletes)
     if (use->quota != 0) {
         /* A byte of the memtable is one and a half in level 0, and as many again that its
          * compaction writes. */
-        most = quota_left(use, deletes ? use->job / 2 : use->job + use->deletes) / 3;
+        most = quota_left(use, deletes                           ? use->job / 2
+                               : GY_MUTANT(reserve_for_puts_too) ? 0
+                                                                 : use->job + use->deletes) /
+               3;
     }
     if (use->free_bytes != GY_SPACE_UNKNOWN) {
         const uint64_t reserve = gy_space_reserve(use);

@@ -325,8 +325,11 @@ await_gate(struct gy_job_run *run)
     const struct gy_job_context *context = run->context;
     struct gy_job_gate *gate = context->gate;
 
-    while (gate != NULL && gate->is_closed && !is_cancelled(run)) {
+    while (gate != NULL && gate->is_closed && !is_cancelled(run) &&
+           !GY_MUTANT(pause_does_not_hold)) {
+        GY_SOMETIMES(job_stood_still);
         if (context->is_awaited) {
+            GY_SOMETIMES(job_gave_way_to_pause);
             return gy_fail(sched_of(context), GYRE_CANCELED, "paused, and somebody waits for it");
         }
         if (context->turn != NULL && !gy_waitq_is_empty(&context->turn->queue)) {

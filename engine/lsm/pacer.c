@@ -79,7 +79,7 @@ admit_waiting(struct gy_pacer *pacer)
 void
 gy_pacer_refund(struct gy_pacer *pacer, uint64_t bytes)
 {
-    if (is_free(pacer)) {
+    if (is_free(pacer) || GY_MUTANT(credit_not_given_back)) {
         return;
     }
     pacer->credit_bytes += (int64_t)gy_min_u64(bytes, GY_PACER_CREDIT_MAX);

@@ -84,7 +84,20 @@
     X(51, ended_write_goes_on, "a write goes on when it is woken, although it was given up") \
     X(52, given_up_write_not_in_doubt, \
       "a write that is in the log already is said not to be done") \
-    X(53, deadline_forgotten, "the deadline of an operation at work is not looked at")
+    X(53, deadline_forgotten, "the deadline of an operation at work is not looked at") \
+    X(54, credit_not_given_back, "the pacer keeps the credit of a write that was not taken") \
+    X(55, room_not_told_of, "nobody who waits for room is woken when a memtable was flushed") \
+    X(56, quota_forgotten, "puts are taken although disk_quota is reached") \
+    X(57, reserve_for_puts_too, "puts take what is kept of a quota for compaction and deletes") \
+    X(58, scan_leaves_row_out, "a scan goes on behind the row that it had no room for") \
+    X(59, scan_repeats_row, "a scan goes on with the row that it gave last") \
+    X(60, pause_does_not_hold, "a pause does not keep jobs from beginning") \
+    X(61, resume_does_not_wake, "after a pause nobody tells the background to go on") \
+    X(62, failed_open_counts, "an iterator that finds no memory is counted as open") \
+    X(63, pause_holds_caller, "who waits for a compaction waits for the end of a pause too") \
+    X(64, credits_refused, "a write that may not wait is put off although there is credit for it") \
+    X(65, end_told_without_beginning, "the end of a stall is told although its beginning was not") \
+    X(66, health_forgets_error, "a store whose background work failed once never is well again")
 /* clang-format on */
 
 #endif

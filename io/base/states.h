@@ -87,6 +87,8 @@
     X(op_left_to_itself) \
     X(op_waited_for_coroutine) \
     X(close_waited_for_calls) \
+    X(job_stood_still) \
+    X(job_gave_way_to_pause) \
     /* space */ \
     X(puts_refused_for_space) \
     X(puts_taken_again) \

@@ -29,6 +29,10 @@ calm_plan_draw(struct plan *plan, uint64_t seed)
     plan->long_keys = 0;
     plan->value_size_most = 4200;
     plan->durable_of_8 = 4;
+    plan->no_wait_of_8 = 0;
+    plan->leaves_paused = false;
+    plan->options.disk_quota = 0;
+    plan->options.disk_reserve = 0;
     memset(plan->shares, 0, sizeof(plan->shares));
     plan->share_sum = 0;
 }

@@ -29,7 +29,7 @@ commit_alone(struct filler *filler, uint32_t key, uint32_t size)
     const struct model_op op = model_op_put(key, VALUES_ALONE + filler->commit_count, size);
 
     filler->commit_count++;
-    demand(write_commit(&filler->run->actors[0], &op, 1, true));
+    demand(write_commit(&filler->run->actors[0], &op, 1, true, false));
 }
 
 /* What comes before the last commits, where actors are not enough. */
@@ -191,6 +191,7 @@ damage_base_make(struct damage_base *base, uint64_t seed, enum damage_fill kind,
 {
     struct run *run = calloc(1, sizeof(*run));
     struct gy_sim_disk *disk;
+    gyre_status status;
 
     demand(run != NULL);
     memset(base, 0, sizeof(*base));
@@ -207,7 +208,9 @@ damage_base_make(struct damage_base *base, uint64_t seed, enum damage_fill kind,
     if (!is_clean) {
         base->disk = gy_sim_disk_crash(disk, &run->rng, GY_SIM_CRASH_ALL);
     }
-    run_close(run);
+    status = gyre_close(run->db); /* not run_close, which flushes: the logs are wanted */
+    demand(status == GYRE_OK);
+    run->db = NULL;
     run_stop(run);
     gy_committed = NULL; /* the model has all */
     if (is_clean) {

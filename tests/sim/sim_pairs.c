@@ -376,6 +376,7 @@ run_side(struct side *side, uint64_t stream_seed, uint64_t seed, bool has_jumps)
     gy_rng_init(&side->rng, seed);
     gy_rng_init(&stream, stream_seed);
     plan_draw(&side->plan, gy_rng_next(&side->rng));
+    side->plan.options.disk_quota = 0; /* nothing is refused on one side only */
     side->plan.options.background_off = 0;
     side->plan.disk.pages = machine_pages();
     side->disk = gy_sim_disk_make(&side->plan.disk, &side->heap);

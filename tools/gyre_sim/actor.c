@@ -34,6 +34,7 @@ perform(struct actor *actor, const struct plan_op *op)
     case PLAN_get_absent:
     case PLAN_multi_get:
     case PLAN_scan:
+    case PLAN_limited_scan:
     case PLAN_iterator_open:
     case PLAN_iterator_move:
     case PLAN_iterator_close:
@@ -43,6 +44,12 @@ perform(struct actor *actor, const struct plan_op *op)
     case PLAN_pin:
     case PLAN_unpin:
         read_op(actor, op);
+        break;
+    case PLAN_room:
+    case PLAN_pause:
+    case PLAN_resume:
+    case PLAN_health:
+        limits_op(actor, op);
         break;
     default:
         upkeep_op(actor, op);
@@ -69,13 +76,16 @@ actor_main(void *arg)
                          actor_op_number(actor), plan_op_text(op.kind));
             (void)fflush(stdout);
         }
+        limits_op_begin(actor);
         perform(actor, &op);
+        limits_op_end(actor);
         run->progress_ns = gyre_now(run->machine.loop);
         if (run_is_poisoned(run) && gy_rng_below(&run->rng, 4) == 0) {
             break; /* enough was refused */
         }
     }
     read_release_all(actor);
+    limits_actor_ends(actor);
     actor->co = NULL;
     run->actors_live--;
 }

@@ -86,6 +86,37 @@ _Noreturn void fail_status(gyre_loop *loop, gyre_status status, const char *what
     X(no_memory_at_open)               \
     X(clock_jumped)                    \
     X(bad_call_refused)                \
+    X(scan_stopped_at_rows)            \
+    X(scan_stopped_at_bytes)           \
+    X(scan_stopped_at_buffer)          \
+    X(scan_stopped_at_time)            \
+    X(scan_stopped_at_skips)           \
+    X(scan_went_on_to_its_end)         \
+    X(scan_told_what_it_needs)         \
+    X(scan_given_up)                   \
+    X(again_for_pace)                  \
+    X(again_for_memtables)             \
+    X(again_for_log)                   \
+    X(again_for_pause)                 \
+    X(again_gave_credit_back)          \
+    X(room_waited_for)                 \
+    X(room_refused_while_paused)       \
+    X(quota_refused_put)               \
+    X(quota_refused_delete)            \
+    X(deletes_made_room)               \
+    X(paused)                          \
+    X(resumed)                         \
+    X(closed_while_paused)             \
+    X(resumed_by_itself)               \
+    X(rested_at_the_end)               \
+    X(event_told_an_end)               \
+    X(health_ok)                       \
+    X(health_slow)                     \
+    X(health_paused)                   \
+    X(health_error)                    \
+    X(health_full)                     \
+    X(health_read_only)                \
+    X(disk_full_under_operations)      \
     X(chaos_scheduling)
 
 enum check_state {

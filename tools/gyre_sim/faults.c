@@ -110,7 +110,7 @@ heal_main(void *arg)
         run->is_tolerant = i + 1 < HEAL_TRIES;
         status = gyre_flush(run->db);
         is_written = run_is_ok(run, status, "flush, with the device well again") &&
-                     write_commit(actor, &put, 1, true);
+                     write_commit(actor, &put, 1, true, false);
         if (!is_written) {
             (void)gyre_sleep(run->machine.loop, HEAL_PAUSE_NS);
         }
@@ -128,8 +128,6 @@ heal_main(void *arg)
 void
 faults_demand_healed(struct run *run)
 {
-    gyre_status status;
-
     if (run_is_poisoned(run)) {
         demand_fail_stop(run);
         return;
@@ -137,11 +135,5 @@ faults_demand_healed(struct run *run)
     if (run->is_damaged) {
         return; /* compaction may be unable to go on, for good */
     }
-    run->actors[0].run = run;
-    run->actors[0].number = 0;
-    run->actors_live = 1;
-    status = gyre_spawn(run->machine.loop, heal_main, run, NULL);
-    demand(status == GYRE_OK);
-    status = gyre_run(run->machine.loop);
-    demand(status == GYRE_OK);
+    run_alone(run, heal_main);
 }

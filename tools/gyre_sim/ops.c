@@ -83,7 +83,6 @@ note(const struct gyre_op *op)
     if (op->error.maybe_done) {
         reached(op_maybe_done);
     }
-    demand(op->status != GYRE_AGAIN);
 }
 
 static gyre_status
@@ -209,6 +208,25 @@ ops_multi_get(struct actor *actor, const gyre_snapshot *snapshot, size_t count,
                : perform_read(actor, &op);
 }
 
+gyre_status
+ops_scan(struct actor *actor, struct gyre_scan *scan)
+{
+    struct run *run = actor->run;
+    struct gyre_op op = GYRE_OP(.kind = GYRE_OP_SCAN, .db = run->db, .scan = scan);
+
+    return run->plan.form == PLAN_FORM_PLAIN ? gyre_scan(run->db, scan) : perform_read(actor, &op);
+}
+
+gyre_status
+ops_room(struct actor *actor, uint64_t bytes)
+{
+    struct run *run = actor->run;
+    struct gyre_op op = GYRE_OP(.kind = GYRE_OP_ROOM, .db = run->db, .bytes = bytes);
+
+    return run->plan.form == PLAN_FORM_PLAIN ? gyre_wait_room(run->db, bytes)
+                                             : perform_read(actor, &op);
+}
+
 /* `pending` is told when the commit gets its place, even if that is after the answer. */
 gyre_status
 ops_write(struct actor *actor, struct pending *pending, const struct gyre_write_options *options,
@@ -230,6 +248,7 @@ ops_write(struct actor *actor, struct pending *pending, const struct gyre_write_
         }
     }
     op->durability = options->durability;
+    op->flags = options->flags;
     if (op->kind != GYRE_OP_WRITE) {
         op->key = own(op->key);
     }

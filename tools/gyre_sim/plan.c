@@ -8,6 +8,8 @@
 #include "io/base/bits.h"
 #include "io/base/rng.h"
 
+#define QUOTA_MANIFEST (512 * GY_KIB) /* what the engine wants beside logs and four memtables */
+
 static const uint32_t SHARES[PLAN_OP_COUNT] = {
 #define X(name, share, text) share,
     PLAN_OPS(X)
@@ -54,17 +56,19 @@ plan_redraw_options(struct plan *plan, uint64_t seed)
     struct gy_rng rng;
 
     gy_rng_init(&rng, seed);
-    o->memtable_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB; /* below what users may have */
-    o->table_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB;
+    if (o->disk_quota == 0) { /* it stays as it was, and what has to fit into it */
+        o->memtable_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB; /* below what users may have */
+        o->wal_total_max = o->wal_slot_size * (3 + gy_rng_below(&rng, 4));
+        o->table_size = (4ull << gy_rng_below(&rng, 5)) * GY_KIB;
+        o->compression = (uint32_t)gy_rng_below(&rng, 3);
+        o->durability = one_in(&rng, 12) ? GYRE_NOWAL : GYRE_DURABLE;
+    }
     o->memtable_count_max = 2 + (uint32_t)gy_rng_below(&rng, 3);
-    o->wal_total_max = o->wal_slot_size * (3 + gy_rng_below(&rng, 4));
     o->wal_linger_ms = 1 + (uint32_t)gy_rng_below(&rng, 20);
     o->block_size = block_sizes[gy_rng_below(&rng, 12)];
-    o->compression = (uint32_t)gy_rng_below(&rng, 3);
     o->bloom_bits = one_in(&rng, 4) ? GYRE_BLOOM_NONE : 1 + (uint32_t)gy_rng_below(&rng, 12);
     o->level0_tables = 2 + (uint32_t)gy_rng_below(&rng, 3);
     o->level_ratio = 2 + (uint32_t)gy_rng_below(&rng, 2);
-    o->durability = one_in(&rng, 12) ? GYRE_NOWAL : GYRE_DURABLE;
     o->background_off = one_in(&rng, 10);
     o->paranoid = one_in(&rng, 4);
     plan->short_ppm = one_in(&rng, 3) ? 50000 : 0;
@@ -132,11 +136,33 @@ draw_form(struct plan *plan)
     struct gy_rng rng;
 
     gy_rng_init(&rng, gy_mix64(plan->seed ^ 0x666f726dull));
-    if (plan->faults == PLAN_FULL || !one_in(&rng, 3)) {
+    if (!one_in(&rng, 3)) {
         return; /* PLAIN */
     }
     plan->form = one_in(&rng, 2) ? PLAN_FORM_AWAIT : PLAN_FORM_CALLBACK;
     plan->cancel_one_in = one_in(&rng, 3) ? 0 : 2 + (uint32_t)gy_rng_below(&rng, 60);
+}
+
+/* What the store may take, and what its writers may do about that. */
+static void
+draw_limits(struct plan *plan, struct gy_rng *rng)
+{
+    static const uint32_t shares[] = {0, 0, 0, 1, 4, 8};
+    struct gyre_options *o = &plan->options;
+
+    plan->no_wait_of_8 = shares[gy_rng_below(rng, 6)];
+    plan->leaves_paused = one_in(rng, 4);
+    if (one_in(rng, 3)) {
+        o->disk_reserve =
+            one_in(rng, 2) ? GYRE_DISK_RESERVE_NONE : (1 + gy_rng_below(rng, 64)) * GY_PAGE;
+    }
+    if (one_in(rng, 6)) {
+        /* As small as users may have it: what a table takes beside its entries would tell else. */
+        o->memtable_size = 64 * GY_KIB;
+        o->table_size = 64 * GY_KIB;
+        o->disk_quota = o->wal_total_max + QUOTA_MANIFEST + 4 * o->memtable_size +
+                        (gy_rng_below(rng, 2) * gy_rng_below(rng, 8 * o->memtable_size));
+    }
 }
 
 void
@@ -165,6 +191,7 @@ plan_draw(struct plan *plan, uint64_t seed)
     }
     draw_shares(plan, &rng);
     plan_redraw_options(plan, gy_rng_next(&rng));
+    draw_limits(plan, &rng);
     draw_form(plan);
 }
 
@@ -377,6 +404,9 @@ plan_print(const struct plan *plan)
         }
     }
     (void)printf("\n");
+    (void)printf("  disk quota %llu, reserve %lld, %u of 8 writes may not wait%s\n",
+                 (unsigned long long)o->disk_quota, (long long)o->disk_reserve, plan->no_wait_of_8,
+                 plan->leaves_paused ? ", pauses are not ended" : "");
     if (plan->form != PLAN_FORM_PLAIN) {
         (void)printf("  operations are submitted, %s; one await in %u is cancelled (0: none)\n",
                      plan->form == PLAN_FORM_AWAIT ? "and waited for" : "and call back",

@@ -29,6 +29,7 @@
     X(get_absent, 2, "get of an absent key")                                     \
     X(multi_get, 3, "multi_get")                                                 \
     X(scan, 3, "scan")                                                           \
+    X(limited_scan, 4, "scan within limits")                                     \
     X(iterator_open, 4, "open an iterator")                                      \
     X(iterator_move, 24, "move an iterator")                                     \
     X(iterator_close, 2, "close an iterator")                                    \
@@ -47,6 +48,10 @@
     X(sleep, 6, "sleep")                                                         \
     X(close, 1, "close under load")                                              \
     X(bad_call, 2, "calls with bad arguments")                                   \
+    X(room, 2, "wait for room")                                                  \
+    X(pause, 2, "pause background work")                                         \
+    X(resume, 4, "resume it")                                                    \
+    X(health, 2, "look at the health")                                           \
     X(fault, 0, "faults begin or end") /* its share follows from the class of faults */
 
 enum plan_op_kind {
@@ -96,6 +101,8 @@ struct plan {
     uint32_t key_step;           /* ... every how many-th */
     uint32_t value_size_most;
     uint32_t durable_of_8;       /* writes that are DURABLE */
+    uint32_t no_wait_of_8;       /* writes that may not wait */
+    bool leaves_paused;          /* actors end without resuming what they paused */
     uint32_t actor_count;
     uint32_t op_count;           /* of each actor in a session */
     uint32_t session_count;

@@ -5,13 +5,14 @@
 #define MULTI 12u
 
 /* An error that is explained; never silence. */
-static bool
-is_told(struct run *run, gyre_status status, const char *what)
+bool
+read_is_told(struct run *run, gyre_status status, const char *what)
 {
     if (status == GYRE_OK || status == GYRE_NOT_FOUND) {
         return false;
     }
     (void)run_is_ok(run, status, what);
+    demand(status != GYRE_NO_SPACE || run->is_tolerant); /* no quota keeps anybody from reading */
     if (status == GYRE_CORRUPT) {
         reached(corruption_told);
         if (gyre_last_error(run->machine.loop)->file[0] == '\0') {
@@ -61,7 +62,7 @@ get(struct actor *actor, const gyre_snapshot *snapshot, uint64_t sequence, struc
 
     if (gy_rng_below(rng, 6) == 0) {
         status = gyre_get_copy(db, options, model_key(key), bytes, sizeof(bytes), &size);
-        if (!is_told(run, status, "get_copy") && run->db != NULL && size > sizeof(bytes)) {
+        if (!read_is_told(run, status, "get_copy") && run->db != NULL && size > sizeof(bytes)) {
             return; /* a part says nothing */
         }
         value.data = bytes;
@@ -69,7 +70,7 @@ get(struct actor *actor, const gyre_snapshot *snapshot, uint64_t sequence, struc
     } else {
         status = ops_get(actor, options, model_key(key), &value);
     }
-    if (is_told(run, status, "get") || run->db == NULL) {
+    if (read_is_told(run, status, "get") || run->db == NULL) {
         return;
     }
     demand_was(run, key, digest_of(status, &value), low,
@@ -89,7 +90,7 @@ get_absent(struct actor *actor, struct gy_rng *rng)
     const struct gyre_slice key = model_key_absent(plan_draw_key(&run->plan, rng), bytes);
     const gyre_status status = ops_get(actor, NULL, key, &value);
 
-    if (!is_told(run, status, "get of an absent key") && status == GYRE_OK) {
+    if (!read_is_told(run, status, "get of an absent key") && status == GYRE_OK) {
         fail_now("get: a key that nobody wrote is there");
     }
 }
@@ -112,7 +113,7 @@ multi_get(struct actor *actor, const gyre_snapshot *snapshot, uint64_t sequence,
         slices[i] = model_key(keys[i]);
     }
     status = ops_multi_get(actor, snapshot, MULTI, slices, values, statuses);
-    if (is_told(run, status, "multi_get")) {
+    if (read_is_told(run, status, "multi_get")) {
         return;
     }
     for (uint32_t i = 0; i < MULTI; i++) {
@@ -268,7 +269,7 @@ iterator_move(struct actor *actor, struct gy_rng *rng)
         how %= 4;
     }
     wanted = iterator_step(actor, how, key, &status);
-    if (is_told(run, status, "move an iterator")) {
+    if (read_is_told(run, status, "move an iterator")) {
         demand(!gyre_iterator_is_valid(held->it));
         held->position = MODEL_KEYS;
         return;
@@ -305,7 +306,7 @@ scan(struct actor *actor, struct gy_rng *rng)
         const uint32_t wanted = iterator_step(
             actor, i == 0 ? (is_backward ? 1 : 0) : (is_backward ? 8 : 4), 0, &status);
 
-        if (is_told(run, status, "scan")) {
+        if (read_is_told(run, status, "scan")) {
             break;
         }
         held->position =
@@ -388,7 +389,7 @@ pin(struct actor *actor, struct gy_rng *rng)
 
     unpin(actor, pin);
     status = ops_get(actor, NULL, model_key(key), &pin->value);
-    if (is_told(run, status, "get") || status != GYRE_OK) {
+    if (read_is_told(run, status, "get") || status != GYRE_OK) {
         return;
     }
     pin->digest = model_digest(pin->value.data, pin->value.size);
@@ -427,6 +428,9 @@ read_op(struct actor *actor, const struct plan_op *op)
         break;
     case PLAN_scan:
         scan(actor, &rng);
+        break;
+    case PLAN_limited_scan:
+        scan_in_parts(actor, &rng);
         break;
     case PLAN_iterator_open:
         iterator_open(actor, &rng);

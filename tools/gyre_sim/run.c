@@ -55,6 +55,9 @@ run_is_ok(struct run *run, gyre_status status, const char *what)
     if (status == GYRE_CLOSED && run->db == NULL) {
         return false; /* another actor has closed it */
     }
+    if (limits_explain(run, status)) {
+        return false;
+    }
     if (run->plan.form != PLAN_FORM_PLAIN &&
         (status == GYRE_TIMED_OUT || status == GYRE_CANCELED || status == GYRE_BUSY)) {
         return false; /* BUSY: an iterator whose move was given up */
@@ -83,7 +86,11 @@ run_note_durable(struct run *run, uint64_t sequence)
 gyre_status
 run_open(struct run *run, uint32_t flags)
 {
-    return machine_open(&run->machine, &run->plan, flags, &run->db);
+    const gyre_status status = machine_open(&run->machine, &run->plan, flags, &run->db);
+
+    demand(status != GYRE_NO_SPACE || run->is_tolerant); /* a quota does not keep it from opening */
+    limits_begin(run);
+    return status;
 }
 
 /* No open had returned OK: there is nothing, or an empty store. */
@@ -283,6 +290,11 @@ wait_for_space(struct run *run)
             fail_now("a write waits on a full disk, and nobody tells it why");
         }
     }
+    for (const struct pending *pending = run->pendings; pending != NULL; pending = pending->next) {
+        if (pending->is_active && pending->sequence == 0) {
+            fail_now("a write waits on a full disk, and nobody tells it why");
+        }
+    }
     faults_end(run);
 }
 
@@ -338,6 +350,24 @@ run_work(struct run *run, uint32_t actor_count, uint32_t op_count)
     status = gyre_spawn(run->machine.loop, monitor_main, run, NULL);
     demand(status == GYRE_OK);
     ops_drive(run);
+}
+
+void
+run_alone(struct run *run, void (*fn)(void *arg))
+{
+    gyre_status status;
+
+    run->actors[0].run = run;
+    run->actors[0].number = 0;
+    run->actors_live = 1;
+    run->machine.loop->io.heap.fail_at = 0;
+    run->progress_ns = gyre_now(run->machine.loop);
+    status = gyre_spawn(run->machine.loop, fn, run, NULL);
+    demand(status == GYRE_OK);
+    status = gyre_spawn(run->machine.loop, monitor_main, run, NULL);
+    demand(status == GYRE_OK);
+    status = gyre_run(run->machine.loop);
+    demand(status == GYRE_OK);
 }
 
 /* ---- Closing ---- */
@@ -399,6 +429,11 @@ run_close(struct run *run)
     }
     ops_settle(run);
     demand_content(run);
+    if (!limits_resume_all(run)) {
+        close_store(run);
+        faults_end(run);
+        return;
+    }
     if (run->is_tolerant && run->faults_on && gy_rng_below(&run->rng, 3) == 0) {
         close_store(run); /* with the faults still on */
         faults_end(run);
@@ -408,6 +443,9 @@ run_close(struct run *run)
         faults_end(run);
         faults_demand_healed(run);
         demand_content(run);
+    }
+    if (gy_rng_below(&run->rng, 2) == 0) {
+        limits_demand_well(run);
     }
     if (!run_is_poisoned(run) && !run->is_damaged && gy_rng_below(&run->rng, 2) == 0) {
         structure_demand(run);

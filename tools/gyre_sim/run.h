@@ -20,6 +20,11 @@
  *       order; memory adds up; everything is given back at the end.
  *   R6  A submitted operation is answered once; TIMED_OUT and CANCELED say whether a write is not
  *       done, and that is true; nothing that it points to is touched after its answer.
+ *   R7  A scan that goes on gives each key once, as it was at a moment of the call that gave it.
+ *   R8  A write that may not wait is told why and changes nothing, credits included. The store
+ *       never takes more than disk_quota, and deletes make room. While it is paused no job begins
+ *       and nobody waits for one. Health names a cause and a remedy where something is wrong, and
+ *       only there; events are few, and each end follows its beginning.
  */
 #ifndef GYRE_SIM_RUN_H
 #define GYRE_SIM_RUN_H
@@ -85,6 +90,26 @@ struct held_pin {
     bool is_held;
 };
 
+#define HEARD_STATES 3u /* that begin and end */
+
+/* What the store has told of. */
+struct heard {
+    bool has_begun[HEARD_STATES];
+    bool read_only;
+    uint64_t ended_ns[HEARD_STATES];
+    uint64_t since_ns;
+    uint64_t single_count;
+    uint64_t dropped;
+};
+
+/* Before a write that may not wait. */
+struct write_moment {
+    uint64_t runs;        /* of coroutines: did another one run meanwhile? */
+    uint64_t credits;
+    int64_t pacer_credit;
+    uint32_t pressure;
+};
+
 struct actor {
     struct run *run;
     uint32_t number;
@@ -97,6 +122,9 @@ struct actor {
     uint64_t snapshot_compactions;
     struct held_pin pins[RUN_PINS_MAX];
     uint64_t done_count;
+    uint32_t pause_count; /* of its own gyre_pause */
+    bool was_paused;      /* when its operation began */
+    uint64_t pause_epoch; /* and the run's then */
 };
 
 /* A crash point: the disk at one event, and what was promised then. */
@@ -139,6 +167,12 @@ struct run {
     struct actor actors[PLAN_ACTORS_MAX];
     uint32_t actors_live;
     uint64_t progress_ns;    /* when an operation last ended */
+    uint32_t pause_count;    /* of the store */
+    uint64_t pause_epoch;    /* rises when it is paused and when it is resumed */
+    uint64_t flushes_at_pause;
+    uint64_t compactions_at_pause;
+    bool is_flush_due;       /* it was when the last pause ended */
+    struct heard heard;
     struct gy_rng op_rng;    /* deadlines and cancels */
     bool is_polled;          /* callbacks come */
     struct pending *pendings; /* of operations, freed with the run */
@@ -165,6 +199,8 @@ void run_recover(struct run *run);
 void run_work(struct run *run, uint32_t actor_count, uint32_t op_count);
 /* Look at everything (R2, R5), end faults, close. */
 void run_close(struct run *run);
+/* fn(run) as the first actor; it counts actors_live down when it ends. */
+void run_alone(struct run *run, void (*fn)(void *arg));
 
 gyre_status run_open(struct run *run, uint32_t flags);
 /* What was found after an open has to be a prefix; it is the truth from then on. */
@@ -193,14 +229,34 @@ void actor_main(void *arg);
 uint32_t actor_op_number(const struct actor *actor);
 
 /* writes.c. True: the commit was answered OK. */
-bool write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bool is_durable);
+bool write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bool is_durable,
+                  bool is_no_wait);
 void write_op(struct actor *actor, const struct plan_op *op);
 void write_committed(struct gyre_db *db, uint64_t sequence, uint32_t count); /* gy_committed */
 extern struct run *write_run_now; /* whose engine is running */
 
 /* reads.c */
+bool read_is_told(struct run *run, gyre_status status, const char *what);
 void read_op(struct actor *actor, const struct plan_op *op);
 void read_release_all(struct actor *actor);
+
+/* scans.c: R7 */
+void scan_in_parts(struct actor *actor, struct gy_rng *rng);
+
+/* limits.c: R8 */
+void limits_begin(struct run *run); /* the store has been opened */
+void limits_op_begin(struct actor *actor);
+void limits_op_end(struct actor *actor);
+void limits_actor_ends(struct actor *actor);
+bool limits_was_paused(const struct run *run); /* since the operation at hand began, if only once */
+void limits_before_write(const struct run *run, struct write_moment *moment);
+void limits_demand_again(const struct run *run, const struct write_moment *moment, uint64_t bytes,
+                         bool is_no_wait);
+void limits_demand_no_space(const struct run *run, bool only_deletes);
+bool limits_explain(const struct run *run, gyre_status status);
+void limits_op(struct actor *actor, const struct plan_op *op);
+bool limits_resume_all(struct run *run); /* false: it is to be closed as it is */
+void limits_demand_well(struct run *run);
 
 /* upkeep.c */
 void upkeep_op(struct actor *actor, const struct plan_op *op);
@@ -227,6 +283,8 @@ gyre_status ops_simple(struct actor *actor, enum gyre_op_kind kind,
 gyre_status ops_compact(struct actor *actor, struct gyre_slice from, struct gyre_slice to);
 gyre_status ops_get(struct actor *actor, const struct gyre_read_options *options,
                     struct gyre_slice key, struct gyre_value *ret_value);
+gyre_status ops_scan(struct actor *actor, struct gyre_scan *scan);
+gyre_status ops_room(struct actor *actor, uint64_t bytes);
 gyre_status ops_multi_get(struct actor *actor, const gyre_snapshot *snapshot, size_t count,
                           const struct gyre_slice *keys, struct gyre_value *values,
                           gyre_status *statuses);

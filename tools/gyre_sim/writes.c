@@ -114,6 +114,9 @@ note_refusal(struct run *run, struct pending *pending, gyre_status status)
     reached(told_error_on_write);
     if (status == GYRE_NO_SPACE) {
         reached(disk_full_on_write);
+        if (run->plan.faults == PLAN_FULL && run->plan.form != PLAN_FORM_PLAIN) {
+            reached(disk_full_under_operations);
+        }
     } else if (status == GYRE_NO_MEMORY) {
         reached(no_memory_on_write);
     } else if (status == GYRE_READ_ONLY) {
@@ -147,13 +150,35 @@ pending_of(struct actor *actor)
     return pending;
 }
 
+static bool
+only_deletes(const struct model_op *ops, uint32_t count)
+{
+    while (count > 0 && ops[count - 1].id == 0) {
+        count--;
+    }
+    return count == 0;
+}
+
+static uint64_t
+bytes_of(const struct model_op *ops, uint32_t count)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += model_key(ops[i].key).size + ops[i].size;
+    }
+    return bytes;
+}
+
 bool
-write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bool is_durable)
+write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bool is_durable,
+             bool is_no_wait)
 {
     struct run *run = actor->run;
     struct pending *pending = pending_of(actor);
     struct gyre_write_options options = {.struct_size = sizeof(options)};
     const bool was_poisoned = run_is_poisoned(run);
+    struct write_moment moment;
     uint8_t *value = malloc(MODEL_VALUE_MAX);
     gyre_status status;
 
@@ -161,6 +186,8 @@ write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bo
     if (run->plan.options.durability != GYRE_NOWAL) {
         options.durability = is_durable ? GYRE_DURABLE : GYRE_BUFFERED;
     }
+    options.flags = is_no_wait ? GYRE_WRITE_NO_WAIT : 0;
+    limits_before_write(run, &moment);
     pending->tag = (struct op_tag){0};
     pending->sequence = 0;
     pending->count = count;
@@ -173,7 +200,13 @@ write_commit(struct actor *actor, const struct model_op *ops, uint32_t count, bo
     if (status == GYRE_OK) {
         demand(!was_poisoned); /* R4: no acknowledgement after a failed log */
         note_answer(run, pending, is_durable);
+    } else if (status == GYRE_AGAIN) {
+        limits_demand_again(run, &moment, bytes_of(ops, count), is_no_wait);
+        note_refusal(run, pending, status);
     } else if (!run_is_ok(run, status, "a write")) {
+        if (status == GYRE_NO_SPACE && !run->had_faults) {
+            limits_demand_no_space(run, only_deletes(ops, count));
+        }
         note_refusal(run, pending, status);
     }
     return status == GYRE_OK;
@@ -185,6 +218,7 @@ write_op(struct actor *actor, const struct plan_op *op)
     struct run *run = actor->run;
     struct model_op *ops = malloc(MODEL_OPS_MAX * sizeof(*ops));
     const bool is_durable = (op->bits >> 56) % 8 < run->plan.durable_of_8;
+    const bool is_no_wait = (op->bits >> 40) % 8 < run->plan.no_wait_of_8;
     const uint64_t commit_max = gy_wal_commit_max(run->plan.options.wal_slot_size);
     uint32_t count;
 
@@ -194,6 +228,6 @@ write_op(struct actor *actor, const struct plan_op *op)
     if (count > 16) {
         reached(large_commit);
     }
-    (void)write_commit(actor, ops, count, is_durable);
+    (void)write_commit(actor, ops, count, is_durable, is_no_wait);
     free(ops);
 }
