@@ -133,9 +133,12 @@ close_run(void *arg)
 static gyre_status
 check_close(gyre_db *db)
 {
-    const gyre_status status = db->magic == GY_DB_MAGIC ? gy_loop_check(db->loop) : GYRE_MISUSE;
+    gyre_status status = db->magic == GY_DB_MAGIC ? gy_loop_check(db->loop) : GYRE_MISUSE;
     uint64_t pins;
 
+    if (status == GYRE_OK) {
+        status = gy_call_check(db->loop);
+    }
     if (status != GYRE_OK) {
         return status;
     }
