@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "engine/db/op.h"
 #include "tests/support/db_kit.h"
 
 #define MS 1000000ull
@@ -506,6 +507,48 @@ many_ops_need_few_coroutines(void **state)
     free(all);
 }
 
+/* Goal:   a plain call with a deadline that finds no coroutine to wait in leaves nothing behind:
+ *         what it began is given up, and says whether it may be done. Its frame is gone then.
+ * Method: one coroutine is left, which the operation takes; the call itself gets none. */
+static void
+plain_call_without_coroutine_is_given_up(void **state)
+{
+    struct db_kit *kit = *state;
+    struct gy_sched *sched = &kit->loop->io.sched;
+    const uint32_t count_max = sched->stacks.count_max;
+
+    for (uint32_t round = 0; round < 3; round++) {
+        const uint64_t deadline_ns = gyre_now(kit->loop) + 1000 * MS;
+        struct gyre_value value;
+        gyre_status status;
+
+        sched->stacks.count_max = sched->live_count + 1;
+        status = round == 0   ? gyre_put(kit->db, GYRE_WRITE_OPTIONS(.deadline_ns = deadline_ns),
+                                         gyre_str("lost"), gyre_str("v"))
+                 : round == 1 ? gyre_delete(kit->db, GYRE_WRITE_OPTIONS(.deadline_ns = deadline_ns),
+                                            gyre_str("kept"))
+                              : gyre_get(kit->db, GYRE_READ_OPTIONS(.deadline_ns = deadline_ns),
+                                         gyre_str("on disk"), &value);
+        sched->stacks.count_max = count_max;
+        if (round < 2) {
+            assert_int_equal(status, GYRE_AGAIN);
+            assert_int_equal(gyre_last_error(kit->loop)->maybe_done, 0);
+        } else { /* found at once, or not */
+            assert_true(status == GYRE_AGAIN || status == GYRE_NOT_FOUND);
+        }
+        assert_false(gy_ops_are_there(kit->loop));
+        if (round == 0) {
+            KIT_OK(kit, gyre_put(kit->db, NULL, gyre_str("kept"), gyre_str("v")));
+        }
+        for (uint32_t i = 0; i < 20; i++) {
+            (void)gyre_loop_poll(kit->loop, 200); /* the operation's coroutine finds nothing */
+        }
+        KIT_IS(kit, gyre_get_copy(kit->db, NULL, gyre_str("lost"), NULL, 0, &(size_t){0}),
+               GYRE_NOT_FOUND);
+        KIT_OK(kit, gyre_get_copy(kit->db, NULL, gyre_str("kept"), NULL, 0, &(size_t){0}));
+    }
+}
+
 /* Goal:   a loop is not closed under an operation whose callback is still to come. */
 static void
 loop_with_unanswered_op_is_busy(void **state)
@@ -540,6 +583,7 @@ main(void)
         ON_BOTH(close_answers_all_that_is_in_flight),
         ON_BOTH(close_takes_back_what_was_not_called_back),
         ON_BOTH(many_ops_need_few_coroutines),
+        ON_BOTH(plain_call_without_coroutine_is_given_up),
         ON_BOTH(loop_with_unanswered_op_is_busy),
     };
 
