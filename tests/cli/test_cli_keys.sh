@@ -50,6 +50,46 @@ prints '{"key":"banana","value":"yellow"}'
 exits 0 "$gyre" get s apple --json
 prints '{"key":"apple","value":"green"}'
 
+# scans in parts: together they are the whole, whatever stops them, in both directions
+for i in $(seq 1000 1400); do printf 'key%s\tvalue %s\n' "$i" "$((i * 7919 % 100000))"; done >rows
+"$gyre" load parts rows --format tsv --quiet
+for i in $(seq 1100 1160); do "$gyre" delete parts "key$i"; done
+parts() { # [argument]...
+    local token=() count=0
+    : >got
+    while :; do
+        exits 0 "$gyre" scan parts "$@" ${token[@]+"${token[@]}"}
+        cat out >>got
+        count=$((count + 1))
+        [ -s err ] || break
+        says '--resume '
+        token=(--resume "$(sed -n 's/.*--resume //p' err)")
+        [ "$count" -lt 500 ] || fail "scan $* does not come to its end"
+    done
+    [ "$count" -gt 2 ] || fail "scan $* was not stopped"
+}
+for direction in '' --reverse; do
+    "$gyre" scan parts $direction >whole
+    for limits in '--limit 7 --token' '--max-bytes 1000' '--max-skips 10' '--limit 50 --max-bytes 300'; do
+        # shellcheck disable=SC2086 # words
+        parts $direction $limits
+        cmp got whole || fail "$limits $direction: the parts are not the whole"
+    done
+    # shellcheck disable=SC2086
+    parts $direction --prefix key13 --limit 9 --token --keys-only
+    cmp got <("$gyre" scan parts --prefix key13 --keys-only $direction) || fail "parts of a prefix"
+done
+exits 0 "$gyre" scan parts --max-ms 100000
+cmp out <("$gyre" scan parts) || fail "a scan with time enough is not whole"
+[ ! -s err ] || fail "a scan that came to its end says that it was stopped"
+exits 0 "$gyre" scan parts --limit 1 --token --json
+prints "{\"key\":\"key1000\",\"value\":\"value $((7919 * 1000 % 100000))\"}
+{\"stopped\":\"rows\",\"token\":\"6b65793130303000\"}"
+exits 0 "$gyre" scan parts --resume 6b65793130303000 --limit 1 --keys-only
+prints key1001
+exits 2 "$gyre" scan parts --resume key1001
+says 'no token'
+
 # binary keys and values
 exits 0 "$gyre" put b --hex 00ff0a09 deadbeef5c
 exits 0 "$gyre" put b --hex ff
