@@ -279,17 +279,17 @@ gy_space_refuse(gyre_db *db)
 /* ---- Compaction ---- */
 
 /* Deletes that wait in memory make room only in a table: now and then, together. */
-static void
+static bool
 freeze_deletes(gyre_db *db)
 {
     const uint64_t now_ns = gy_loop_now(&db->loop->io);
 
     if (db->view->frozen_count > 0 || gy_memtable_count(db->view->active) == 0 ||
         now_ns < db->space.forced_ns + GY_SPACE_RETRY_NS) {
-        return;
+        return false;
     }
     db->space.forced_ns = now_ns;
-    (void)gy_db_rotate(db); /* no memory: at the next try */
+    return gy_db_rotate(db) == GYRE_OK; /* no memory: at the next try */
 }
 
 static gyre_status
@@ -298,9 +298,6 @@ refuse_job(gyre_db *db, uint64_t bytes, uint64_t most)
     GY_SOMETIMES(compaction_waited_for_space);
     db->space.job_waits = true;
     db->space.job_refused_count++;
-    if (db->space.is_full) {
-        freeze_deletes(db); /* they may be what makes this job small */
-    }
     return gy_loop_fail(db->loop, GYRE_NO_SPACE,
                         "a compaction may write %llu bytes, and there is space for %llu: it waits",
                         (unsigned long long)bytes, (unsigned long long)most);
@@ -320,6 +317,12 @@ gy_space_await_job(gyre_db *db, const struct gy_compact_job *job, uint64_t *ret_
     most = gy_space_job_max(&use);
     if (bytes > most) {
         if (now_ns < db->space.job_bold_ns || most < GY_PAGE) {
+            return refuse_job(db, job->input_bytes, most);
+        }
+        /* Deletes in memory may be what makes the job small: once for each try, since every table
+         * of them takes some pages of what is kept. */
+        if (db->space.is_full && db->space.forced_ns <= db->space.job_bold_ns &&
+            freeze_deletes(db)) {
             return refuse_job(db, job->input_bytes, most);
         }
         GY_SOMETIMES(compaction_tried_in_little_space);
@@ -351,7 +354,7 @@ gy_space_pick(gyre_db *db, struct gy_compact_job *ret_job)
     if (!db->space.is_full) {
         return false;
     }
-    freeze_deletes(db);
+    (void)freeze_deletes(db);
     if (db->view->frozen_count > 0) {
         return false; /* the flush first: it kicks */
     }
