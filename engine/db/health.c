@@ -77,8 +77,11 @@ describe_full(const gyre_db *db, struct gyre_health *health)
             "%llu bytes are free on the file system, %llu are kept for compaction; "
             "deletes are taken",
             (unsigned long long)health->disk_free, (unsigned long long)health->disk_reserve);
-    } else if (db->background_status == GYRE_NO_SPACE || db->space.job_waits) {
+    } else if (db->background_status == GYRE_NO_SPACE ||
+               (db->space.job_waits && db->background_error.status == GYRE_NO_SPACE)) {
         say(health->cause, "%s", db->background_error.text);
+    } else if (db->space.job_waits) { /* one that gyre_compact_range asked for: it was told */
+        say(health->cause, "there was no space for a compaction");
     } else if (db->has_wal && db->wal.slot_status == GYRE_NO_SPACE) {
         say(health->cause, "%s", db->wal.slot_error.text);
     } else {
