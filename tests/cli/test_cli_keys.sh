@@ -70,7 +70,8 @@ parts() { # [argument]...
 }
 for direction in '' --reverse; do
     "$gyre" scan parts $direction >whole
-    for limits in '--limit 7 --token' '--max-bytes 1000' '--max-skips 10' '--limit 50 --max-bytes 300'; do
+    for limits in '--limit 7 --token' '--max-bytes 1000' '--max-skips 10' \
+        '--limit 50 --max-bytes 300'; do
         # shellcheck disable=SC2086 # words
         parts $direction $limits
         cmp got whole || fail "$limits $direction: the parts are not the whole"

@@ -12,8 +12,8 @@ const struct cli_command cli_scan_command = {
         "control bytes are written \\t \\n \\r \\\\ \\xHH, as in --format tsv of load and dump.\n"
         "With --json a line is {\"key\":K,\"value\":V}: strings where the bytes are UTF-8, else\n"
         "(and always with --hex) {\"hex\":\"...\"}. --from is inclusive, --to is not.\n"
-        "With a --max option, --token or --resume a scan that stops before its end says where to go\n"
-        "on: a token for --resume, to be given with the same range and direction; on standard\n"
+        "With a --max option, --token or --resume a scan that stops before its end says where to\n"
+        "go on: a token for --resume, to be given with the same range and direction; on standard\n"
         "error, or with --json as a last line {\"stopped\":WHY,\"token\":T} of the output.\n",
     .words_min = 1,
     .words_max = 1,
