@@ -140,7 +140,7 @@ main(int argc, char **argv)
     }
     /* A thousand stacks of 64 KiB come out of the loop's one memory limit; the default of 256 MiB
      * would do, if nothing made stacks larger, as sanitizers do. */
-    if (gyre_loop_open(GYRE_LOOP_OPTIONS(.memory_limit = 512u << 20), &shared.loop, &error) !=
+    if (gyre_loop_open(GYRE_LOOP_OPTIONS(.memory_limit = 1u << 30), &shared.loop, &error) !=
         GYRE_OK) {
         fprintf(stderr, "loop: %s\n", error.text);
         return 1;

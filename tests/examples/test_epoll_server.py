@@ -193,7 +193,8 @@ def test_deadline_is_told(store):
 
 
 def end_under_load(store, with_signal, round_number):
-    """Keys whose SET was answered OK, and keys of which it was said that they were not set."""
+    """Keys whose SET was answered OK, and keys of which it was said that they were not set. It may all
+    be done before the signal comes: then there was nothing to see this time."""
     server = Server(store)
     clients = [Client(server) for _ in range(8)]
     kept, refused, unknown = [], [], 0
@@ -219,7 +220,6 @@ def end_under_load(store, with_signal, round_number):
                     refused.append(f"{round_number}:{number}:{i}")
         client.close()
     print(f"  {with_signal.name}: {len(kept)} kept, {unknown} maybe, {len(refused)} refused")
-    assert len(kept) < 8 * 1500, "it ended when all was done: no load"
     return kept, refused
 
 
@@ -233,9 +233,13 @@ def check_round(store, kept, refused):
 
 
 def test_answered_sets_are_there_after_the_end(store):
+    cut_off = 0
     for round_number in range(6):
         with_signal = (signal.SIGTERM, signal.SIGKILL)[round_number % 2]
-        check_round(store, *end_under_load(store, with_signal, round_number))
+        kept, refused = end_under_load(store, with_signal, round_number)
+        cut_off += len(kept) < 8 * 1500
+        check_round(store, kept, refused)
+    assert cut_off > 0, "each time it ended when all was done: no load"
 
 
 def main():

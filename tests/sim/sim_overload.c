@@ -196,8 +196,9 @@ run(const char *what, uint32_t writers, uint32_t durability)
     demand(o != NULL);
     gy_heap_init(&heap, UINT64_MAX);
     disk = gy_sim_disk_make(&disk_config, &heap);
-    demand(gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 64 * GY_MIB, .cache_size = 8 * GY_MIB),
-                           make_world(disk), &o->loop, NULL) == GYRE_OK);
+    demand(
+        gy_loop_open_on(GYRE_LOOP_OPTIONS(.memory_limit = 256 * GY_MIB, .cache_size = 8 * GY_MIB),
+                        make_world(disk), &o->loop, NULL) == GYRE_OK);
     demand(gyre_open(o->loop, "/db",
                      GYRE_OPTIONS(.flags = GYRE_OPEN_CREATE, .memtable_size = 2 * GY_MIB),
                      &o->db) == GYRE_OK);
