@@ -28,7 +28,7 @@ bytes=$(numfmt --from=iec "$size")
 if [ ! -f "$file" ] || [ "$(stat -c %s "$file")" != "$bytes" ]; then
     rm -f "$file"
     fio --name=lay-out --rw=write --bs=1M --iodepth=4 --end_fsync=1 "${common[@]}" >/dev/null
-    # Once through it, as run_first.sh does with the store.
+    # Once through it, as one walks over a store before its reads are measured.
     fio --name=pass --rw=read --bs=1M --iodepth=4 "${common[@]}" >/dev/null
 fi
 result=$(fio --name=randread --rw=randread --bs=4k --iodepth=128 --time_based \

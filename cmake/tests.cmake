@@ -77,6 +77,11 @@ if(TARGET test_bench_histogram)
     target_sources(test_bench_histogram PRIVATE bench/gyre_bench/histogram.c)
     target_link_libraries(test_bench_histogram PRIVATE m)
 endif()
+if(TARGET test_bench_distribution)
+    target_sources(test_bench_distribution PRIVATE bench/gyre_bench/distribution.c
+        bench/gyre_bench/keys.c bench/gyre_bench/numbers.c bench/gyre_bench/sizes.c)
+    target_link_libraries(test_bench_distribution PRIVATE m)
+endif()
 
 # The other side of the differential test; without it the test says that it is skipped.
 find_library(GYRE_LEVELDB leveldb)
@@ -142,6 +147,12 @@ if(TARGET gyre_command)
         get_filename_component(name ${script} NAME_WE)
         add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:gyre_command>)
         gyre_test_properties(${name} cli)
+        if(name MATCHES "_bench")
+            set_tests_properties(${name} PROPERTIES TIMEOUT 400) # many runs, some of seconds
+            if(GYRE_SANITIZE OR GYRE_COVERAGE)
+                set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT GYRE_TEST_SLOW=1)
+            endif()
+        endif()
     endforeach()
 endif()
 

@@ -33,6 +33,35 @@ histogram_mean(const struct histogram *histogram)
     return histogram->count == 0 ? 0.0 : (double)histogram->sum / (double)histogram->count;
 }
 
+double
+histogram_deviation(const struct histogram *histogram)
+{
+    const double mean = histogram_mean(histogram);
+    double sum = 0;
+
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
+        const double off = (double)histogram_bucket_middle(i) - mean;
+
+        if (histogram->buckets[i] > 0) {
+            sum += off * off * (double)histogram->buckets[i];
+        }
+    }
+    return histogram->count < 2 ? 0.0 : sqrt(sum / (double)(histogram->count - 1));
+}
+
+uint64_t
+histogram_between(const struct histogram *histogram, uint64_t low, uint64_t high)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
+        const uint64_t middle = histogram_bucket_middle(i);
+
+        count += middle >= low && middle < high ? histogram->buckets[i] : 0;
+    }
+    return count;
+}
+
 uint64_t
 histogram_bucket_middle(uint32_t bucket)
 {

@@ -24,7 +24,10 @@ void histogram_clear(struct histogram *histogram);
 /* Add all of `source` to `target`. */
 void histogram_merge(struct histogram *target, const struct histogram *source);
 
-double histogram_mean(const struct histogram *histogram); /* 0 of an empty one */
+double histogram_mean(const struct histogram *histogram);      /* 0 of an empty one */
+double histogram_deviation(const struct histogram *histogram); /* standard; from the buckets */
+/* How many lie in [low, high), by the middles of buckets. */
+uint64_t histogram_between(const struct histogram *histogram, uint64_t low, uint64_t high);
 /* The value that `fraction` (0..1) of all values do not exceed; 0 of an empty histogram. */
 uint64_t histogram_quantile(const struct histogram *histogram, double fraction);
 
@@ -43,19 +46,22 @@ histogram_bucket(uint64_t value)
 
 uint64_t histogram_bucket_middle(uint32_t bucket);
 
-/* In the header, since it is called once for each operation that is measured. */
+/* In the header, since it is called once for each operation that is measured. Each word is written
+ * whole, for a reader in another thread. */
 static inline void
 histogram_add(struct histogram *histogram, uint64_t value)
 {
-    histogram->count++;
-    histogram->sum += value;
+    uint64_t *bucket = &histogram->buckets[histogram_bucket(value)];
+
+    __atomic_store_n(&histogram->count, histogram->count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&histogram->sum, histogram->sum + value, __ATOMIC_RELAXED);
+    __atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
     if (value < histogram->least) {
-        histogram->least = value;
+        __atomic_store_n(&histogram->least, value, __ATOMIC_RELAXED);
     }
     if (value > histogram->greatest) {
-        histogram->greatest = value;
+        __atomic_store_n(&histogram->greatest, value, __ATOMIC_RELAXED);
     }
-    histogram->buckets[histogram_bucket(value)]++;
 }
 
 #endif

@@ -1,66 +1,56 @@
-/* run.h - run a workload: --depth coroutines that take operations from one counter until the
- * count, the time, or an error ends it.
+/* run.h - one group of jobs: those between two stonewalls, which run at the same time on one store.
  *
- * An operation ends where the next of the same coroutine begins, so one look at the clock is
- * enough for each; the few nanoseconds that the harness needs to choose a key are in the latency.
+ * Order: the note of the store is read and settles what was not given; open (timed); ramp; the
+ * measured phase; after writes, settling; the note is brought up to date; close (timed).
  */
 #ifndef GYRE_BENCH_RUN_H
 #define GYRE_BENCH_RUN_H
 
-#include <signal.h>
+#include "bench/gyre_bench/engine.h"
+#include "bench/gyre_bench/measure.h"
+#include "bench/gyre_bench/stream.h"
+#include "bench/gyre_bench/ticker.h"
 
-#include "bench/gyre_bench/histogram.h"
-#include "bench/gyre_bench/keys.h"
-#include "bench/gyre_bench/settings.h"
+enum settle_state { SETTLE_NOT_ASKED, SETTLE_DONE, SETTLE_NOT_DONE };
 
-struct worker;
+struct group {
+    const struct run_settings *settings;
+    struct job *jobs; /* job_count of them, of settings; values that were not given are filled in */
+    uint32_t job_count;
+    uint32_t number;
+    uint32_t units_before; /* in earlier groups: numbers of logs */
 
-struct run {
-    /* borrowed */
-    const struct settings *settings;
-    gyre_loop *loop;
-    gyre_db *db;
-    const volatile sig_atomic_t *interrupted; /* the signal's number, 0 = none */
-    struct presence presence; /* main.c makes and frees what these two own */
-    struct values values;
-    struct fill fill;        /* order of writes */
+    const struct engine_type *type;
+    struct engine *engine;
+    struct engine_settings engine_settings;
+    char configuration[ENGINE_TEXT_MAX];
+    struct note note;
+    bool has_note;
+    bool must_create;
+    bool writes;
+    char store_state[96]; /* before the run, in words */
+    struct keyspace keyspace;
+    struct crew crew;
+    struct job *side_jobs;
+    struct unit *units; /* what is reported */
+    uint32_t unit_count;
 
-    /* of the phase that runs */
-    uint64_t op_next;        /* operations taken so far, over all phases: the index of the next */
-    uint64_t op_limit;
-    uint64_t deadline_ns;    /* 0 = none */
-    uint64_t look_ns;        /* when to look at deadline, signals and progress again */
-    uint64_t started_ns, ended_ns;
-    uint64_t settled_ns;     /* by run_settle */
-    uint64_t printed_ns;
-    bool stop;
-    bool is_terminal;        /* progress is shown */
-
-    /* results of the phase */
-    struct histogram latency; /* of calls, ns */
-    uint64_t ops;             /* keys written or looked up, rows, seeks */
-    uint64_t calls;
-    uint64_t found;
-    uint64_t rows;            /* rows seen by scans and seeks */
-    uint64_t user_bytes;      /* keys and values of what was written or found */
-    uint64_t errors;
-    uint64_t mismatches;      /* values that are not of their key */
-    gyre_status status;       /* first error */
-    char error_text[256];
-
-    struct worker *workers;
-    uint32_t worker_count;
+    /* results */
+    struct moment start, answered, end; /* end: after settling; else as answered */
+    struct figures start_figures, answered_figures, end_figures;
+    uint64_t open_ns, close_ns, settle_ns;
+    enum settle_state settled;
+    uint64_t peak_rss;
+    uint64_t harness_cpu_ns; /* of the ticker; not part of the engine's */
+    uint64_t disk_bytes;     /* of the store's files, at the end */
+    double live_bytes;       /* keys and values that are there; 0 = not known */
+    bool is_interrupted;
 };
 
-/* Make workers for the settings in run->settings; the fields above "of the phase" must be set.
- * Prints and returns false when there is no memory, or for an error of the store. */
-bool run_init(struct run *run);
-void run_free(struct run *run);
-
-/* Run `ops` operations or, with duration_ns, for that long. Results are those of this phase. */
-void run_phase(struct run *run, uint64_t ops, uint64_t duration_ns);
-
-/* Wait until no compaction is due. False: interrupted (a coroutine still waits), or failed. */
-bool run_settle(struct run *run);
+/* GO_ON, or the exit code; messages are printed. What was measured before a failure is there when
+ * group->start.time_ns is not 0. */
+int group_run(struct group *group);
+/* After the report. */
+void group_free(struct group *group);
 
 #endif

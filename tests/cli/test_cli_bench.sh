@@ -1,108 +1,123 @@
 #!/usr/bin/env bash
-# gyre-bench: every workload ends well and finds what fills wrote, figures add up, bad input is told
-# from bad luck, a signal ends a run with its results. It lies in the folder of the command.
-tree=$(cd "$(dirname "$0")/../.." && pwd)
-. "$tree/tests/cli/lib.sh"
-bench=$(dirname "$gyre")/gyre-bench
-[ -x "$bench" ] || { echo "SKIP: no gyre-bench beside $gyre"; exit 77; }
-
-# holds EXPRESSION: of the JSON object d in ./out
-holds() {
-    python3 -c 'import json, sys
-d = json.load(open("out"))
-sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" || fail "not true: $1: $(cat out)"
-}
+# gyre-bench: every workload ends well and finds what fills wrote, in all forms of Gyre and on the
+# bare device; figures add up; a signal ends a run with its results.
+. "$(dirname "$0")/bench_lib.sh"
 
 # Fills, and what later runs know of them without being told.
-exits 0 "$bench" fillrandom --db s --num 20000 --value-size 200 --json
-holds 'd["workload"] == "fillrandom" and d["ops"] == 20000 and d["settled"]'
-holds 'd["write_amplification"] > 0.99 and d["errors"] == 0'
-holds 'd["latency_us"]["p50"] <= d["latency_us"]["p99.99"] <= d["latency_us"]["max"]'
-holds 'abs(d["ops"] / d["seconds"] - d["ops_per_sec"]) < 0.01 * d["ops_per_sec"]'
-for depth in 0 1 33; do
-    exits 0 "$bench" readrandom --db s --depth $depth --ops 3000 --json
-    holds 'd["num"] == 20000 and d["value_size"] == 200 and d["ops"] == 3000'
-    holds 'd["found_fraction"] == 1 and d["wrong_values"] == 0'
-    # memory: each call has workers of its own, and sanitizers make their stacks four times as large
-    exits 0 "$bench" multiget --db s --depth $depth --ops 3000 --batch 100 --memory 1G --json
-    holds 'd["ops"] == 3000 and d["calls"] == 30 and d["found_fraction"] == 1'
-    exits 0 "$bench" readmissing --db s --depth $depth --ops 3000 --json
-    holds 'd["ops"] == 3000 and d["found_fraction"] == 0'
-    exits 0 "$bench" seekrandom --db s --depth $depth --ops 300 --nexts 5 --json
-    holds 'd["ops"] == 300 and 1790 < d["rows"] <= 1800 and d["wrong_values"] == 0'
-    exits 0 "$bench" readseq --db s --depth $depth --json
-    # 20000 random keys of 20000: 1 - 1/e of them are there
-    holds '12400 < d["rows"] < 12900 and d["rows"] == d["ops"] and d["wrong_values"] == 0'
+runs fillrandom --db=s --records=20000 --value_size=200
+holds 'g["workload"] == "fillrandom" and j["write"]["total_ios"] == 20000'
+holds 'g["settled"] == "yes"'
+holds 'g["engine_write_amplification"] > 0.99 and j["error"] == 0'
+holds 'abs(j["write"]["total_ios"] / g["seconds"] / j["write"]["iops"] - 1) < 0.01'
+for engine in gyre gyre-blocking gyre-completion; do
+    for depth in 1 33; do
+        [ $engine != gyre-blocking ] || [ $depth = 1 ] || continue
+        how=(--db=s --ioengine=$engine --iodepth=$depth)
+        runs readrandom "${how[@]}" --ops=3000
+        holds 'g["records"] == 20000 and g["value_size"] == "200"'
+        holds 'j["read"]["total_ios"] == g["lookups"] == 3000'
+        holds 'g["found_fraction"] == 1 and g["wrong_values"] == 0'
+        # memory: sanitizers make stacks four times as large
+        runs multireadrandom "${how[@]}" --ops=3000 --batch=100 --memory=1G
+        holds 'j["read"]["total_ios"] == 3000 and j["read"]["clat_ns"]["N"] == 30'
+        holds 'g["found_fraction"] == 1'
+        runs readmissing "${how[@]}" --ops=3000
+        holds 'g["lookups"] == 3000 and g["found_fraction"] == 0'
+        runs seekrandom "${how[@]}" --ops=300 --nexts=5
+        holds 'j["read"]["total_ios"] == 300 and 1790 < g["rows"] <= 1800'
+        holds 'g["wrong_values"] == 0'
+        for walk in readseq readreverse; do
+            runs $walk "${how[@]}"
+            # 20000 random keys of 20000: 1 - 1/e of them are there
+            holds '12400 < g["rows"] < 12900 and g["rows"] == j["read"]["total_ios"]'
+            holds 'g["wrong_values"] == 0'
+        done
+        runs updaterandom "${how[@]}" --ops=500
+        holds 'j["write"]["total_ios"] == 500 and g["found_fraction"] == 1'
+    done
 done
-exits 0 "$bench" readrandom --db s --keys all --ops 5000 --json
-holds '0.60 < d["found_fraction"] < 0.67'
-exits 0 "$bench" overwrite --db s --depth 8 --ops 3000 --json
-holds 'd["ops"] == 3000'
-exits 0 "$bench" readseq --db s --json
-holds '12400 < d["rows"] < 12900'
-exits 0 "$bench" readrandom --db s --io blocking --warmup 100 --duration 0.2 --json
-holds 'd["found_fraction"] == 1 and 0.2 <= d["seconds"] < 5 and d["io"] != "io_uring"'
+runs readrandom --db=s --keys=all --ops=5000
+holds '0.60 < g["found_fraction"] < 0.67'
+runs overwrite --db=s --iodepth=8 --ops=3000
+holds 'j["write"]["total_ios"] == 3000'
+runs readseq --db=s
+holds '12400 < g["rows"] < 12900'
+runs readrandom --db=s --io=blocking --ramp_time=50ms --runtime=0.2 --time_based
+holds 'g["found_fraction"] == 1 and 0.19 <= g["seconds"] < 5 and "io=sync" in g["configuration"]'
+for side in readwhilewriting readwhilescanning; do
+    runs $side --db=s --iodepth=4 --runtime=0.3 --time_based
+    holds 'g["found_fraction"] == 1 and j["write"]["total_ios"] == 0 and len(d["jobs"]) == 1'
+done
+holds 'g["user_read_bytes"] > j["read"]["io_bytes"]' # what the caller at the side did counts there
 
 # Orders in which each key comes once; batches; other sizes; a second fill of the same store.
-exits 0 "$bench" fillseq --db seq --num 5001 --batch 100 --key-size 6 --value-size 0 --json
-holds 'd["ops"] == 5001 and d["calls"] == 51'
-exits 0 "$bench" readseq --db seq --json
-holds 'd["rows"] == 5001'
-exits 0 "$bench" fillsync --db once --num 3000 --depth 64 --unique --ops 1000 --json
-holds 'd["durability"] == "durable" and d["ops"] == 1000'
-exits 0 "$bench" readseq --db once --json
-holds 'd["rows"] == 1000'
-exits 0 "$bench" fillrandom --db once --use-existing --num 3000 --unique --json
-exits 0 "$bench" readseq --db once --json
-holds 'd["rows"] == 3000'
-exits 0 "$bench" fillseq --db once --fresh --num 10 --durability nowal --no-settle --json
-holds 'not d["settled"]'
-exits 0 "$bench" readseq --db once --json
-holds 'd["rows"] == 10'
+runs fillseq --db=seq --records=5001 --batch=100 --key_size=6 --value_size=0
+holds 'j["write"]["total_ios"] == 5001 and j["write"]["clat_ns"]["N"] == 51'
+runs readseq --db=seq
+holds 'g["rows"] == 5001'
+runs fillsync --db=once --records=3000 --iodepth=64 --unique --ops=1000
+holds 'g["durability"] == "durable" and j["write"]["total_ios"] == 1000'
+runs readseq --db=once
+holds 'g["rows"] == 1000'
+runs fillrandom --db=once --existing --records=3000 --unique
+runs readseq --db=once
+holds 'g["rows"] == 3000'
+runs deleterandom --db=once --ops=3000 --iodepth=4
+holds 'j["trim"]["total_ios"] == 3000'
+runs readrandom --db=once --ops=3000
+holds 'g["found_fraction"] == 1 and 1000 < g["keys_present"] < 1200' # 1/e of them are left
+runs fillseq --db=once --fresh --records=10 --durability=nowal --settle=0
+holds 'g["settled"] == "not waited for"'
+runs readseq --db=once
+holds 'g["rows"] == 10'
+runs fillrandom --db=hash --records=3000 --unique --insertorder=hashed --value_size=10-500
+runs readseq --db=hash --iodepth=7
+holds 'g["rows"] == 3000 and g["wrong_values"] == 0'
+runs ycsb-e --db=hash --iodepth=4
+holds 'g["wrong_values"] == 0 and j["write"]["total_ios"] > 50'
+
+# The bare device: one request for an operation.
+runs fillrandom --ioengine=raw --db=raw --records=20000 --value_size=1000 --iodepth=16 --ops=500
+holds '500 * 4096 <= g["proc_written_bytes"] < 700 * 4096 or g["proc_written_bytes"] == 0'
+runs readrandom --ioengine=raw --db=raw --iodepth=16 --ops=500
+holds 'g["lookups"] == 500'
+runs readseq --ioengine=raw --db=raw
+holds 'g["rows"] >= 20000'
+
+# Open loop: the rate is held, also with exponential gaps.
+for engine in gyre gyre-completion; do
+    for process in linear poisson; do
+        runs readrandom --db=s --ioengine=$engine --iodepth=8 --rate_iops=500 \
+            --rate_process=$process --time_based --runtime=1
+        holds '380 < j["read"]["total_ios"] + g["missed_arrivals"] < 620 and g["loop"] == "open"'
+    done
+done
 
 # Text.
-exits 0 "$bench" readrandom --db s --ops 100
-grep -q 'latency us : mean' out || fail "no latencies in the text: $(cat out)"
-
-# Bad input leaves everything as it is.
-exits 2 "$bench"
-exits 2 "$bench" readalot --db s
-says "unknown workload 'readalot'"
-exits 2 "$bench" readrandom
-says '--db DIR is needed'
-exits 2 "$bench" readrandom --db s --depth many
-says "--depth takes a number"
-exits 2 "$bench" readrandom --db s --speed 3
-says "unknown option '--speed'"
-exits 2 "$bench" readrandom --db s --options speed=3
-says 'speed'
-exits 2 "$bench" readrandom --db s --key-size 24
-says 'was filled with --key-size 16'
-exits 2 "$bench" readrandom --db none
-says 'no store at none'
-exits 2 "$bench" fillseq --db s
-says '--fresh'
-exits 2 "$bench" fillseq --db tiny --key-size 4 --num 3G
-for path in none tiny; do
-    [ ! -e $path ] || fail "bad input made a store"
-done
-exits 0 "$bench" readseq --db s --json
-holds '12400 < d["rows"] < 12900'
+exits 0 "$bench" readrandom --db=s --ops=100
+grep -q '99.99th=' out || fail "no percentiles in the text: $(cat out)"
 
 # A signal: results so far, marked; the store goes on.
-"$bench" readrandom --db s --duration 60 --depth 4 --json >out 2>err &
+"$bench" readrandom --db=s --runtime=60 --time_based --iodepth=4 --output-format=json >out 2>err &
 sleep 0.7
 kill -INT $!
 code=0
 wait $! || code=$?
 [ $code -eq 130 ] || fail "SIGINT: exit code $code: $(cat err)"
-holds 'd["interrupted"] and d["ops"] > 0 and d["seconds"] < 30'
-"$bench" fillrandom --db cut --num 100000000 --json >out 2>err &
+holds 'g["interrupted"] and j["read"]["total_ios"] > 0 and g["seconds"] < 30'
+"$bench" fillrandom --db=cut --records=10000000 --value_size=100 --output-format=json >out 2>err &
 sleep 0.7
 kill -TERM $!
 code=0
 wait $! || code=$?
 [ $code -eq 143 ] || fail "SIGTERM: exit code $code: $(cat err)"
-holds 'd["interrupted"] and not d["settled"]'
-exits 0 "$bench" readrandom --db cut --ops 1000 --json
-holds 'd["found_fraction"] == 1'
+holds 'g["interrupted"] and g["settled"] == "no"'
+runs readrandom --db=cut --ops=1000
+holds 'g["found_fraction"] == 1 and g["store_state"] == "with compaction left to do"'
+"$bench" readrandom --db=s --rate_iops=1 --iodepth=4 --runtime=60 >out 2>err & # all of them waiting
+sleep 0.7
+kill -INT $!
+code=0
+wait $! || code=$?
+[ $code -eq 130 ] || fail "SIGINT while waiting: exit code $code: $(cat err)"
+grep -q 'INTERRUPTED' out || fail "not marked: $(cat out)"
