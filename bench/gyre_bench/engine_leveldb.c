@@ -34,7 +34,6 @@ const struct engine_type engine_leveldb = {.name = "leveldb",
 #define FUNCTIONS(X)                         \
     X(leveldb_open)                          \
     X(leveldb_close)                         \
-    X(leveldb_put)                           \
     X(leveldb_delete)                        \
     X(leveldb_write)                         \
     X(leveldb_get)                           \
@@ -218,19 +217,9 @@ execute_get(struct level *level, struct slot *slot, char *error)
     return is_good;
 }
 
+/* A batch that is used again: leveldb_put would make a new one each time. */
 static bool
 execute_put(struct level *level, struct slot *slot, char *error)
-{
-    const struct gyre_slice key = slot->op.keys[0];
-    const struct gyre_slice value = slot->op.values[0];
-    char *failure = NULL;
-
-    api.leveldb_put(level->db, level->write, key.data, key.size, value.data, value.size, &failure);
-    return passed(failure, error);
-}
-
-static bool
-execute_batch(struct level *level, struct slot *slot, char *error)
 {
     leveldb_writebatch_t *batch = ((struct level_slot *)slot->engine_state)->batch;
     const struct op *op = &slot->op;
@@ -391,9 +380,8 @@ execute(struct engine *engine, struct slot *slot, char *error)
     case OP_MULTI_GET:
         return execute_get(level, slot, error);
     case OP_PUT:
-        return execute_put(level, slot, error);
     case OP_BATCH:
-        return execute_batch(level, slot, error);
+        return execute_put(level, slot, error);
     case OP_DELETE:
         api.leveldb_delete(level->db, level->write, slot->op.keys[0].data, slot->op.keys[0].size,
                            &failure);

@@ -8,7 +8,6 @@
     X(rocksdb_open_column_families)                                                     \
     X(rocksdb_column_family_handle_destroy)                                             \
     X(rocksdb_close)                                                                    \
-    X(rocksdb_put)                                                                      \
     X(rocksdb_delete)                                                                   \
     X(rocksdb_write)                                                                    \
     X(rocksdb_get_pinned)                                                               \
