@@ -41,6 +41,7 @@ slot_init(struct slot *slot, struct stream *stream, uint32_t index)
     struct op *op = &slot->op;
 
     slot->stream = stream;
+    slot->insert_from = UINT64_MAX;
     slot->random = mix64(mix64(stream->job->randseed + stream->number) +
                          0x100000000ull * (uint64_t)(stream->job->workload - workloads) + index +
                          (stream->is_side ? 0x1000000ull : 0));
@@ -249,6 +250,7 @@ crew_begin(struct crew *crew, bool is_ramp)
         }
         for (uint32_t k = 0; k < stream->slot_count; k++) {
             stream->slots[k].is_done = is_ramp && ns == 0;
+            stream->slots[k].insert_from = UINT64_MAX;
         }
     }
     crew_at_work = crew;

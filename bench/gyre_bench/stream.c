@@ -29,23 +29,14 @@ crew_stopped(const struct crew *crew)
 
 /* ---- Which key ---- */
 
-/* Keys 0..n-1 are there, or were when the run began. Of inserts, as many as may be in flight are
- * left out, as YCSB leaves out those without an answer. */
-static uint64_t
-known_records(const struct keyspace *keyspace, uint64_t in_flight)
-{
-    const uint64_t done = __atomic_load_n(&keyspace->insert_done, __ATOMIC_RELAXED);
-
-    return keyspace->records + (done > in_flight ? done - in_flight : 0);
-}
-
 /* A key that is there (any key, when that is not known or not asked for). */
 static uint64_t
 pick_number(struct slot *slot, uint64_t index)
 {
     const struct stream *stream = slot->stream;
     const struct keyspace *keyspace = stream->keyspace;
-    const uint64_t n = known_records(keyspace, crew_at_work->slot_count);
+    const uint64_t n =
+        keyspace->records + __atomic_load_n(&keyspace->insert_known, __ATOMIC_RELAXED);
     uint64_t number = distribution_draw(&stream->distribution, n, index, &slot->random);
 
     if (stream->job->all_keys) {
@@ -59,6 +50,38 @@ pick_number(struct slot *slot, uint64_t index)
     return number;
 }
 
+/* The next key behind all. Before it is taken the slot says that one from here on is on its way. */
+static uint64_t
+insert_number(struct slot *slot)
+{
+    struct keyspace *keyspace = slot->stream->keyspace;
+
+    if (slot->insert_from == UINT64_MAX) {
+        __atomic_store_n(&slot->insert_from, keyspace->insert_next, __ATOMIC_SEQ_CST);
+    }
+    return keyspace->records + __atomic_fetch_add(&keyspace->insert_next, 1, __ATOMIC_SEQ_CST);
+}
+
+/* An insert has its answer. Keys below all that are still on their way are known to be there: as in
+ * YCSB, reads take no others. */
+static void
+insert_answered(struct slot *slot)
+{
+    struct keyspace *keyspace = slot->stream->keyspace;
+    uint64_t known = __atomic_load_n(&keyspace->insert_next, __ATOMIC_SEQ_CST);
+
+    __atomic_store_n(&slot->insert_from, UINT64_MAX, __ATOMIC_SEQ_CST);
+    for (uint64_t i = 0; i < crew_at_work->slot_count; i++) {
+        const struct slot *other = crew_slot(crew_at_work, i);
+        const uint64_t from = __atomic_load_n(&other->insert_from, __ATOMIC_SEQ_CST);
+
+        known = from < known ? from : known;
+    }
+    if (known > __atomic_load_n(&keyspace->insert_known, __ATOMIC_RELAXED)) {
+        __atomic_store_n(&keyspace->insert_known, known, __ATOMIC_RELAXED);
+    }
+}
+
 static uint64_t
 action_number(struct slot *slot, enum action action, uint64_t index)
 {
@@ -69,8 +92,7 @@ action_number(struct slot *slot, enum action action, uint64_t index)
     case ACTION_DELETE:
         return 2 * fill_key_number(&stream->fill, index);
     case ACTION_INSERT:
-        return 2 * (stream->keyspace->records +
-                    __atomic_fetch_add(&stream->keyspace->insert_next, 1, __ATOMIC_RELAXED));
+        return 2 * insert_number(slot);
     case ACTION_GET_MISSING:
         return 2 * distribution_draw(&stream->distribution, stream->keyspace->records, index,
                                      &slot->random) +
@@ -319,8 +341,8 @@ slot_done(struct slot *slot, uint64_t now_ns)
         histogram_add(slot->recorder->latency[op->class],
                       now_ns > op->due_ns ? now_ns - op->due_ns : 0);
     }
-    if (op->class == CLASS_WRITE && op->numbers[0] / 2 >= stream->keyspace->records) {
-        (void)__atomic_fetch_add(&stream->keyspace->insert_done, op->count, __ATOMIC_RELAXED);
+    if (slot->insert_from != UINT64_MAX) {
+        insert_answered(slot);
     }
     __atomic_store_n(&stream->ended_ns, now_ns, __ATOMIC_RELAXED);
     if (is_walk_end && !stream->is_side && !stream->job->time_based) {

@@ -30,7 +30,8 @@ struct keyspace {
     struct values values;
     struct presence presence;
     uint64_t records;
-    uint64_t insert_next, insert_done; /* counted from `records` on */
+    uint64_t insert_next;  /* counted from `records` on */
+    uint64_t insert_known; /* below this all have been answered */
 };
 
 struct arrivals {
@@ -80,6 +81,7 @@ struct slot {
     uint32_t index;       /* in the crew */
     bool is_done;
     uint64_t walk_rows;
+    uint64_t insert_from; /* none of the inserts on their way is below; UINT64_MAX = none is */
     struct op op;
     void *engine_state;   /* the engine's own, while it runs */
     uint8_t *bytes;       /* of keys and values */
