@@ -7,21 +7,32 @@
 
 /* ---- Slots ---- */
 
-/* Parts of a walk: equal ranges of key numbers, which are ranges of keys where those are ordered.
- * */
+/* The first key of part `index` of `count` of a walk: equal ranges of numbers, or of bytes where keys
+ * are hashed. */
+static void
+part_key(const struct keyspace *keyspace, uint8_t *key, uint64_t index, uint64_t count)
+{
+    const struct key_form bytes = {.size = keyspace->form.size};
+
+    key_init(key, keyspace->form.size);
+    if (keyspace->form.is_hashed) {
+        key_set(&bytes, key, UINT64_MAX / count * index);
+    } else {
+        key_set(&keyspace->form, key, 2 * (keyspace->records / count * index));
+    }
+}
+
 static void
 set_walk(struct slot *slot, uint8_t *bounds, uint32_t index)
 {
     const struct stream *stream = slot->stream;
     const struct keyspace *keyspace = stream->keyspace;
-    const uint64_t part = keyspace->records / stream->slot_count;
     const size_t key_size = keyspace->form.size;
     struct op *op = &slot->op;
 
     op->is_reverse = stream->job->workload->is_reverse;
-    key_init(bounds, 2 * key_size);
-    key_set(&keyspace->form, bounds, 2 * part * index);
-    key_set(&keyspace->form, bounds + key_size, 2 * part * (index + 1));
+    part_key(keyspace, bounds, index, stream->slot_count);
+    part_key(keyspace, bounds + key_size, index + 1, stream->slot_count);
     if (index > 0) {
         op->walk_lower = gyre_slice(bounds, key_size);
     }

@@ -71,8 +71,12 @@ holds 'g["settled"] == "not waited for"'
 runs readseq --db=once
 holds 'g["rows"] == 10'
 runs fillrandom --db=hash --records=3000 --unique --insertorder=hashed --value_size=10-500
-runs readseq --db=hash --iodepth=7
-holds 'g["rows"] == 3000 and g["wrong_values"] == 0'
+for walk in readseq readreverse; do # each row once: no part overlaps another, no more are there
+    runs $walk --db=hash --iodepth=7 --ops=100000
+    holds 'g["rows"] == 3000 and g["wrong_values"] == 0'
+    runs $walk --db=seq --iodepth=7 --ops=100000
+    holds 'g["rows"] == 5001'
+done
 runs ycsb-e --db=hash --iodepth=4
 holds 'g["wrong_values"] == 0 and j["write"]["total_ios"] > 50'
 
