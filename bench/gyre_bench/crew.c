@@ -7,8 +7,8 @@
 
 /* ---- Slots ---- */
 
-/* The first key of part `index` of `count` of a walk: equal ranges of numbers, or of bytes where keys
- * are hashed. */
+/* The first key of part `index` of `count` of a walk: equal ranges of numbers, or of bytes where
+ * keys are hashed. */
 static void
 part_key(const struct keyspace *keyspace, uint8_t *key, uint64_t index, uint64_t count)
 {
