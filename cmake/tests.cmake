@@ -80,7 +80,7 @@ endif()
 if(TARGET test_bench_distribution)
     target_sources(test_bench_distribution PRIVATE bench/gyre_bench/distribution.c
         bench/gyre_bench/keys.c bench/gyre_bench/numbers.c bench/gyre_bench/sizes.c)
-    target_link_libraries(test_bench_distribution PRIVATE m)
+    target_link_libraries(test_bench_distribution PRIVATE m PkgConfig::GYRE_ZSTD)
 endif()
 
 # The other side of the differential test; without it the test says that it is skipped.

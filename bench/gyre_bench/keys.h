@@ -50,10 +50,17 @@ bool values_init(struct values *values, uint64_t value_size_max, double compress
                  uint64_t seed);
 void values_free(struct values *values);
 
+/* Not what makes the key of a hashed number: neighbours by key would have the same window. */
+static inline uint64_t
+value_stamp(uint64_t number)
+{
+    return mix64(number ^ 0x76616c75657374ull);
+}
+
 static inline void
 value_set(const struct values *values, uint8_t *value, size_t value_size, uint64_t number)
 {
-    const uint64_t stamp = mix64(number);
+    const uint64_t stamp = value_stamp(number);
 
     memcpy(value, values->bytes + scale(stamp, values->window_count), value_size);
     memcpy(value, &stamp, value_size < 8 ? value_size : 8);
@@ -62,7 +69,7 @@ value_set(const struct values *values, uint8_t *value, size_t value_size, uint64
 static inline bool
 value_is_of(struct gyre_slice value, uint64_t number)
 {
-    const uint64_t stamp = mix64(number);
+    const uint64_t stamp = value_stamp(number);
 
     return memcmp(value.data, &stamp, value.size < 8 ? value.size : 8) == 0;
 }

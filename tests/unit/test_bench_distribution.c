@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <zstd.h>
 
 #include "bench/gyre_bench/distribution.h"
 #include "bench/gyre_bench/keys.h"
@@ -208,6 +209,58 @@ bench_keys_give_back_their_number(void **state)
     }
 }
 
+struct pair {
+    uint8_t key[16];
+    uint8_t value[1024];
+};
+
+static int
+compare_pairs(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(((const struct pair *)a)->key));
+}
+
+/* Goal:   values compress to what was asked for where they lie side by side, as in a table, whether
+ *         keys are ordered or hashed: none may be like its neighbour's.
+ * Method: 20,000 pairs in the order of their keys, their values compressed in pieces of 16 KiB. */
+static void
+bench_values_compress_as_asked_beside_their_neighbours(void **state)
+{
+    enum { COUNT = 20000, PER_PIECE = 16 };
+    struct pair *pairs = calloc(COUNT, sizeof(pairs[0]));
+    struct values values;
+    (void)state;
+
+    assert_non_null(pairs);
+    assert_true(values_init(&values, sizeof(pairs[0].value), 0.5, 1));
+    for (int hashed = 0; hashed < 2; hashed++) {
+        const struct key_form form = {.size = sizeof(pairs[0].key), .is_hashed = hashed != 0};
+        double compressed = 0;
+
+        for (uint64_t i = 0; i < COUNT; i++) {
+            key_init(pairs[i].key, sizeof(pairs[i].key));
+            key_set(&form, pairs[i].key, 2 * i);
+            value_set(&values, pairs[i].value, sizeof(pairs[i].value), 2 * i);
+            assert_true(value_is_of(gyre_slice(pairs[i].value, sizeof(pairs[i].value)), 2 * i));
+        }
+        qsort(pairs, COUNT, sizeof(pairs[0]), compare_pairs);
+        for (uint64_t i = 0; i < COUNT; i += PER_PIECE) {
+            uint8_t piece[PER_PIECE * sizeof(pairs[0].value)];
+            uint8_t packed[2 * sizeof(piece)];
+
+            for (uint64_t k = 0; k < PER_PIECE; k++) {
+                memcpy(piece + k * sizeof(pairs[0].value), pairs[i + k].value,
+                       sizeof(pairs[0].value));
+            }
+            compressed += (double)ZSTD_compress(packed, sizeof(packed), piece, sizeof(piece), 1);
+        }
+        compressed /= (double)COUNT * sizeof(pairs[0].value);
+        assert_true(compressed > 0.45 && compressed < 0.62);
+    }
+    values_free(&values);
+    free(pairs);
+}
+
 int
 main(void)
 {
@@ -218,6 +271,7 @@ main(void)
         cmocka_unit_test(bench_sizes_are_those_asked_for),
         cmocka_unit_test(bench_texts_that_make_no_sense_are_refused),
         cmocka_unit_test(bench_keys_give_back_their_number),
+        cmocka_unit_test(bench_values_compress_as_asked_beside_their_neighbours),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
