@@ -50,6 +50,7 @@ struct engine_settings {
 struct engine {
     const struct engine_type *type;
     char error[ENGINE_ERROR_MAX]; /* of the last call that failed */
+    uint64_t settle_idle_ns;      /* of the last settling: how long nothing was done at its end */
 };
 
 enum settle_result { SETTLED, SETTLE_INTERRUPTED, SETTLE_FAILED };

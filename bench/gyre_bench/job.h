@@ -76,6 +76,7 @@ struct job {
     uint64_t memory, cache_size, in_flight;
     const char *options;
     bool existing, fresh, settle;
+    bool crash;
     uint64_t block_size;               /* raw */
     uint64_t stall_ns, stall_after_ns; /* null */
 

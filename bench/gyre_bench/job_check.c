@@ -229,6 +229,10 @@ jobs_check(struct run_settings *settings)
         if (code == GO_ON) {
             code = check_rest(job);
         }
+        if (i > 0 && jobs_start_group(job) && settings->jobs[i - 1].crash) {
+            return usage_error("job '%s': crash goes with the last jobs only: the process ends",
+                               settings->jobs[i - 1].name);
+        }
         if (code == GO_ON && i > 0 && !jobs_start_group(job)) {
             code = check_same(&settings->jobs[i - 1], job);
         }

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "bench/gyre_bench/job_file.h"
 #include "bench/gyre_bench/report.h"
@@ -18,6 +20,7 @@ struct output {
     bool is_json;
     bool has_begun;
     struct moment start, end;
+    bool has_crashed; /* a store is open still */
 };
 
 static void
@@ -95,6 +98,7 @@ run_group(struct run_settings *settings, uint32_t first, uint32_t count, uint32_
         code = judge(&group, code);
     }
     units_before += group.unit_count;
+    output->has_crashed = group.has_crashed;
     group_free(&group);
     return code;
 }
@@ -157,6 +161,8 @@ main(int argc, char **argv)
         return EXIT_USAGE;
     }
     watch_signals();
+    (void)prctl(PR_SET_TIMERSLACK,
+                1); /* threads that wait for their time wake at it, not 50 us on */
     code = run_all(&settings, &output);
     if (output.has_begun && output.is_json) {
         report_json_end(&output.json, &output.start, &output.end);
@@ -165,8 +171,10 @@ main(int argc, char **argv)
         (void)fputs("gyre-bench: cannot write the results\n", stderr);
         code = EXIT_FAILED;
     }
-    if (crew_interrupted() != 0) {
-        return EXIT_SIGNAL + crew_interrupted();
+    code = code == GO_ON ? 0 : code;
+    code = crew_interrupted() != 0 ? EXIT_SIGNAL + crew_interrupted() : code;
+    if (output.has_crashed) {
+        _exit(code); /* no destructor of any library may tidy up */
     }
-    return code == GO_ON ? 0 : code;
+    return code;
 }

@@ -105,6 +105,7 @@ const struct option options[] = {
     {"existing", "use_existing", NULL, "fills: write into the store that is there", FLAG(existing)},
     {"fresh", NULL, NULL, "fills: remove the store that is there first", FLAG(fresh)},
     {"settle", NULL, NULL, "after writes wait until compaction has caught up (1)", FLAG(settle)},
+    {"crash", NULL, NULL, "end without closing the store: the next run recovers it", FLAG(crash)},
     {"options", NULL, "K=V,...", "more options, in the engine's own words", TEXT(options)},
     {"in_flight", NULL, "N", "gyre: requests at the device at once (128)",
      COUNT(in_flight, 4, 4096)},
@@ -297,8 +298,8 @@ set_pointer(const struct option *option, const char *text, void *target, char *e
         found = engine_find(text);
     }
     if (found == NULL) {
-        (void)snprintf(error, OPTION_ERROR_MAX, "unknown %s '%s'; gyre-bench --help lists all",
-                       option->kind == OPTION_WORKLOAD ? "workload" : "engine", text);
+        (void)snprintf(error, OPTION_ERROR_MAX, "%s: unknown %s '%s'; gyre-bench --help lists all",
+                       option->name, option->kind == OPTION_WORKLOAD ? "workload" : "engine", text);
         return false;
     }
     memcpy(target, &found, sizeof(found));

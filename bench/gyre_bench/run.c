@@ -193,7 +193,9 @@ close_engine(struct group *group, int code)
 {
     const uint64_t before_ns = time_now_ns();
 
-    if (group->engine != NULL) {
+    if (group->engine != NULL && group->jobs[0].crash) {
+        group->has_crashed = true; /* left as it is; main() ends the process */
+    } else if (group->engine != NULL) {
         char error[ENGINE_ERROR_MAX];
         struct engine *engine = group->engine;
 
@@ -259,8 +261,9 @@ settle(struct group *group)
     if (isatty(STDERR_FILENO) == 1) {
         (void)fputs("settling: waiting for compaction\r", stderr);
     }
+    group->engine->settle_idle_ns = 0;
     result = group->type->settle(group->engine);
-    group->settle_ns = time_now_ns() - before_ns;
+    group->settle_ns = time_now_ns() - before_ns - group->engine->settle_idle_ns;
     if (isatty(STDERR_FILENO) == 1) {
         (void)fputs("\r\033[K", stderr);
     }

@@ -45,6 +45,7 @@ struct group {
     uint64_t disk_bytes;     /* of the store's files, at the end */
     double live_bytes;       /* keys and values that are there; 0 = not known */
     bool is_interrupted;
+    bool has_crashed;        /* the store was not closed, and must not be touched again */
 };
 
 /* GO_ON, or the exit code; messages are printed. What was measured before a failure is there when

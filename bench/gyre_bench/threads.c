@@ -9,6 +9,7 @@
 #include "bench/gyre_bench/measure.h"
 
 #define WAIT_NS_MAX 50000000ull
+#define QUIET_NS 1000000000ull
 
 struct thread_work {
     struct engine *engine;
@@ -98,19 +99,22 @@ settle_when_quiet(struct engine *engine)
 {
     struct moment moment;
     uint64_t written = UINT64_MAX;
-    uint32_t quiet = 0;
+    uint64_t quiet_from_ns = time_now_ns();
 
-    (void)engine;
-    while (quiet < 10) {
-        const struct timespec time = {.tv_nsec = 100000000};
+    for (uint64_t now_ns = quiet_from_ns; now_ns < quiet_from_ns + QUIET_NS;
+         now_ns = time_now_ns()) {
+        const struct timespec time = {.tv_nsec = 50000000};
 
         if (crew_interrupted() != 0) {
             return SETTLE_INTERRUPTED;
         }
         moment_take(&moment, "/");
-        quiet = moment.written_bytes == written ? quiet + 1 : 0;
-        written = moment.written_bytes;
+        if (moment.written_bytes != written) {
+            written = moment.written_bytes;
+            quiet_from_ns = now_ns;
+        }
         (void)nanosleep(&time, NULL);
     }
+    engine->settle_idle_ns = time_now_ns() - quiet_from_ns;
     return SETTLED;
 }

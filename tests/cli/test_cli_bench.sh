@@ -97,6 +97,11 @@ for engine in gyre gyre-completion; do
     done
 done
 
+# A store that was not closed is recovered, with all that was answered.
+runs fillrandom --db=dead --records=20000 --unique --value_size=100 --settle=0 --crash
+runs readrandom --db=dead --ops=20000
+holds 'g["found_fraction"] == 1 and g["engine"]["recovered_records"] > 0 and g["open_ms"] > 0'
+
 # Text.
 exits 0 "$bench" readrandom --db=s --ops=100
 grep -q '99.99th=' out || fail "no percentiles in the text: $(cat out)"

@@ -73,12 +73,16 @@ wrong 'iodepth' 'wrong.fio:5: iodepth needs a value'
 wrong 'runtime=long' 'wrong.fio:5: runtime takes a time'
 wrong 'value_size=10/50' 'wrong.fio:5: value_size is'
 wrong 'random_distribution=zipfian:2' 'wrong.fio:5: random_distribution is'
-wrong 'ioengine=mysql' "wrong.fio:5: unknown engine 'mysql'"
-wrong 'rw=readalot' "wrong.fio:5: unknown workload 'readalot'"
+wrong 'ioengine=mysql' "wrong.fio:5: ioengine: unknown engine 'mysql'"
+wrong 'rw=readalot' "wrong.fio:5: rw: unknown workload 'readalot'"
 wrong 'unique=yes' 'wrong.fio:5: unique is 0 or 1'
 wrong '[two' 'wrong.fio:5: a section is [name]'
 wrong 'unique' "unique goes with fillrandom and fillsync only"
 wrong 'time_based' 'time_based needs runtime='
+wrong 'crash
+[two]
+stonewall
+rw=readseq' 'crash goes with the last jobs only'
 wrong 'nexts=4' 'nexts goes with seekrandom and ycsb-e only'
 wrong 'rate_process=poisson' 'rate_process goes with rate_iops'
 wrong 'random_distribution=latest' 'fillseq has an order of its own'
