@@ -54,9 +54,10 @@ static bool
 prepare_file(struct raw *raw, char *error)
 {
     void *zeros = NULL;
-    bool is_good = posix_memalign(&zeros, 4096, PREPARE_BYTES) == 0 &&
-                   posix_fallocate(raw->file, 0, (off_t)raw->file_size) == 0;
+    bool is_good = posix_memalign(&zeros, 4096, PREPARE_BYTES) == 0;
 
+    (void)fallocate(raw->file, 0, 0,
+                    (off_t)raw->file_size); /* in one piece, where that can be had */
     for (uint64_t at = 0; is_good && at < raw->file_size; at += PREPARE_BYTES) {
         const uint64_t left = raw->file_size - at;
         const size_t size = left < PREPARE_BYTES ? (size_t)left : PREPARE_BYTES;
@@ -68,7 +69,8 @@ prepare_file(struct raw *raw, char *error)
     }
     is_good = is_good && fdatasync(raw->file) == 0;
     if (!is_good) {
-        (void)snprintf(error, ENGINE_ERROR_MAX, "cannot write raw.data: %s", strerror(errno));
+        (void)snprintf(error, ENGINE_ERROR_MAX, "writing raw.data: %s",
+                       crew_interrupted() != 0 ? "interrupted" : strerror(errno));
     }
     free(zeros);
     return is_good;

@@ -129,21 +129,35 @@ put_class(struct json *json, const char *name, const struct unit *unit, const st
     json_close(json, '}');
 }
 
-static void
-put_depths(struct json *json, const char *name, uint64_t depth, const char *const *names,
-           uint32_t count)
-{
-    uint32_t at = 0;
+#define DEPTH_BUCKETS 7u
 
-    /* A closed loop keeps its depth; the last bucket whose bound it reaches has all. */
-    while (at + 1 < count && (1ull << (at + 1)) <= depth) {
-        at++;
-    }
+static void
+put_depths(struct json *json, const char *name, const char *const names[DEPTH_BUCKETS],
+           uint32_t full)
+{
     json_open(json, name, '{');
-    for (uint32_t i = 0; i < count; i++) {
-        json_real(json, names[i], i == at ? 100 : 0);
+    for (uint32_t i = 0; i < DEPTH_BUCKETS; i++) {
+        json_real(json, names[i], i == full ? 100 : 0);
     }
     json_close(json, '}');
+}
+
+/* A closed loop keeps its depth: all of it is in one bucket. How many an open loop has in flight is
+ * not looked at: none is full. Operations are begun one by one: the second bucket, of up to four.
+ * */
+static void
+put_all_depths(struct json *json, const struct stream *stream)
+{
+    static const char *const level_names[] = {"1", "2", "4", "8", "16", "32", ">=64"};
+    static const char *const submit_names[] = {"0", "4", "8", "16", "32", "64", ">=64"};
+    uint32_t full = 0;
+
+    while (full + 1 < DEPTH_BUCKETS && 2u << full <= stream->slot_count) {
+        full++;
+    }
+    put_depths(json, "iodepth_level", level_names, stream->is_open_loop ? DEPTH_BUCKETS : full);
+    put_depths(json, "iodepth_submit", submit_names, 1);
+    put_depths(json, "iodepth_complete", submit_names, 1);
 }
 
 /* Shares of calls by latency: of all classes together. */
@@ -375,8 +389,6 @@ static void
 put_unit(struct json *json, const struct group *group, const struct unit *unit,
          const struct recorder *r)
 {
-    static const char *const level_names[] = {"1", "2", "4", "8", "16", "32", ">=64"};
-    static const char *const submit_names[] = {"0", "4", "8", "16", "32", "64", ">=64"};
     const struct moment *a = &group->start;
     const struct moment *b = &group->answered;
     const double wall_ns = (double)(b->time_ns - a->time_ns);
@@ -401,9 +413,7 @@ put_unit(struct json *json, const struct group *group, const struct unit *unit,
     json_integer(json, "ctx", b->switches - a->switches);
     json_integer(json, "majf", b->major_faults - a->major_faults);
     json_integer(json, "minf", b->minor_faults - a->minor_faults);
-    put_depths(json, "iodepth_level", unit->first->slot_count, level_names, 7);
-    put_depths(json, "iodepth_submit", 1, submit_names, 7);
-    put_depths(json, "iodepth_complete", 1, submit_names, 7);
+    put_all_depths(json, unit->first);
     put_spread(json, r);
     json_integer(json, "latency_depth", unit->first->slot_count);
     json_integer(json, "latency_target", 0);
