@@ -44,10 +44,7 @@ set_walk(struct slot *slot, uint8_t *bounds, uint32_t index)
 static bool
 slot_init(struct slot *slot, struct stream *stream, uint32_t index)
 {
-    const struct keyspace *keyspace = stream->keyspace;
-    const size_t key_size = keyspace->form.size;
-    const size_t value_size =
-        (stream->class_mask & 1u << CLASS_WRITE) != 0 ? sizes_max(keyspace->sizes) : 0;
+    const size_t key_size = stream->keyspace->form.size;
     const uint64_t n = stream->batch;
     struct op *op = &slot->op;
 
@@ -56,7 +53,7 @@ slot_init(struct slot *slot, struct stream *stream, uint32_t index)
     slot->random = mix64(mix64(stream->job->randseed + stream->number) +
                          0x100000000ull * (uint64_t)(stream->job->workload - workloads) + index +
                          (stream->is_side ? 0x1000000ull : 0));
-    slot->bytes = malloc(n * (key_size + value_size) + 2 * key_size);
+    slot->bytes = malloc((n + 2) * key_size);
     op->keys = calloc(n, sizeof(op->keys[0]));
     op->values = calloc(n, sizeof(op->values[0]));
     op->numbers = calloc(n, sizeof(op->numbers[0]));
@@ -66,10 +63,9 @@ slot_init(struct slot *slot, struct stream *stream, uint32_t index)
     key_init(slot->bytes, n * key_size);
     for (uint64_t i = 0; i < n; i++) {
         op->keys[i] = gyre_slice(slot->bytes + i * key_size, key_size);
-        op->values[i].data = slot->bytes + n * key_size + i * value_size;
     }
     if (workload_does(stream->job->workload, ACTION_WALK)) {
-        set_walk(slot, slot->bytes + n * (key_size + value_size), index);
+        set_walk(slot, slot->bytes + n * key_size, index);
     }
     return true;
 }

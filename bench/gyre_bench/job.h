@@ -69,7 +69,7 @@ struct job {
     uint64_t rwmixread; /* UNSET = 50 */
     uint64_t batch;     /* UNSET = 1, multireadrandom: 32 */
     uint64_t nexts;     /* UNSET = 50, ycsb-e: 100 */
-    uint64_t compress_percentage;
+    uint64_t compress_percentage; /* UNSET = of the store, or 50 */
 
     /* the store */
     uint32_t durability, compression, io_kind;

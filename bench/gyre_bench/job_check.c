@@ -20,7 +20,7 @@ job_init(struct job *job)
                         .rwmixread = UNSET,
                         .batch = UNSET,
                         .nexts = UNSET,
-                        .compress_percentage = 50,
+                        .compress_percentage = UNSET,
                         .settle = true,
                         .engine = &engine_gyre,
                         .log_interval_ns = 1000000000u,

@@ -38,40 +38,36 @@ key_set(const struct key_form *form, uint8_t *key, uint64_t number)
 
 uint64_t key_number(const struct key_form *form, struct gyre_slice key);
 
-/* Values are windows into one buffer of bytes that compress as asked for; the first 8 bytes say
- * whose value it is. */
+/* Values are windows into one buffer of bytes that compress as asked for; which window it is tells
+ * whose value it is. They are never copied: an engine gets a pointer into the buffer. */
 struct values {
     uint8_t *bytes;
     uint64_t window_count;
 };
 
-/* `compress_ratio`: size after compression as a part of the size. False: no memory. */
-bool values_init(struct values *values, uint64_t value_size_max, double compress_ratio,
-                 uint64_t seed);
+/* `compress_ratio`: size after compression as a part of the size. The same bytes in every run, so
+ * that one knows what another wrote. False: no memory. */
+bool values_init(struct values *values, uint64_t value_size_max, double compress_ratio);
 void values_free(struct values *values);
 
-/* Not what makes the key of a hashed number: neighbours by key would have the same window. */
-static inline uint64_t
-value_stamp(uint64_t number)
+/* The window of a key. Not chosen by the hash that makes a hashed key: neighbours by key would have
+ * windows side by side. */
+static inline const uint8_t *
+value_of(const struct values *values, uint64_t number)
 {
-    return mix64(number ^ 0x76616c75657374ull);
+    return values->bytes + scale(mix64(number ^ 0x76616c75657374ull), values->window_count);
 }
 
-static inline void
-value_set(const struct values *values, uint8_t *value, size_t value_size, uint64_t number)
-{
-    const uint64_t stamp = value_stamp(number);
-
-    memcpy(value, values->bytes + scale(stamp, values->window_count), value_size);
-    memcpy(value, &stamp, value_size < 8 ? value_size : 8);
-}
-
+/* Its ends are looked at. */
 static inline bool
-value_is_of(struct gyre_slice value, uint64_t number)
+value_is_of(const struct values *values, struct gyre_slice value, uint64_t number)
 {
-    const uint64_t stamp = value_stamp(number);
+    const uint8_t *bytes = value_of(values, number);
+    const size_t part = value.size < 16 ? value.size : 16;
 
-    return memcmp(value.data, &stamp, value.size < 8 ? value.size : 8) == 0;
+    return memcmp(value.data, bytes, part) == 0 &&
+           memcmp((const uint8_t *)value.data + value.size - part, bytes + value.size - part,
+                  part) == 0;
 }
 
 #endif

@@ -137,8 +137,8 @@ parse_head(FILE *file, const char *db, struct note *note)
         return false;
     }
     if (fgets(line, sizeof(line), file) == NULL ||
-        sscanf(line, "key_size=%" SCNu64 " hashed=%d value_size=%159s", &note->key_size, &hashed,
-               sizes) != 3 ||
+        sscanf(line, "key_size=%" SCNu64 " hashed=%d compress=%" SCNu64 " value_size=%159s",
+               &note->key_size, &hashed, &note->compress_percentage, sizes) != 4 ||
         note->key_size < 1 || note->key_size > GYRE_KEY_SIZE_MAX) {
         return false;
     }
@@ -191,8 +191,8 @@ note_write(const char *db, const struct note *note)
     (void)fprintf(file, "store inode=%" PRIu64 " birth=%" PRId64 "\n", inode, birth);
     (void)fprintf(file, "engine=%s compression=%s settled=%d\n", note->engine, note->compression,
                   note->is_settled);
-    (void)fprintf(file, "key_size=%" PRIu64 " hashed=%d value_size=%s\n", note->key_size,
-                  note->is_hashed, note->sizes.text);
+    (void)fprintf(file, "key_size=%" PRIu64 " hashed=%d compress=%" PRIu64 " value_size=%s\n",
+                  note->key_size, note->is_hashed, note->compress_percentage, note->sizes.text);
     for (uint32_t i = 0; i < note->fill_count; i++) {
         const struct fill *f = &note->fills[i];
 

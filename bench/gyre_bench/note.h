@@ -35,6 +35,7 @@ struct note {
     char engine[NOTE_WORD_MAX];
     char compression[NOTE_WORD_MAX];
     uint64_t key_size;
+    uint64_t compress_percentage;
     bool is_hashed;
     bool is_settled; /* nothing was left to compact when it was closed */
     struct sizes sizes;

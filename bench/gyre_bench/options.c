@@ -89,7 +89,8 @@ const struct option options[] = {
     {"nexts", "seek_nexts", "N", "steps after a seek (50), most rows of ycsb-e (100)",
      COUNT(nexts, 0, 1u << 30)},
     {"compress_percentage", "buffer_compress_percentage", "PERCENT",
-     "what compression takes off a value (50)", COUNT(compress_percentage, 0, 100)},
+     "what compression takes off a value (that of the store; 50)",
+     COUNT(compress_percentage, 0, 100)},
     {"verify", NULL, NULL, "look whether values belong to their keys (1)", FLAG(verify)},
 
     {"durability", NULL, "durable|buffered|nowal", "of writes (buffered; fillsync: durable)",

@@ -30,7 +30,7 @@ make_keyspace(struct group *group)
     keyspace->sizes = &job->value_size;
     keyspace->records = job->records;
     if (!values_init(&keyspace->values, sizes_max(&job->value_size),
-                     1.0 - (double)job->compress_percentage / 100.0, job->randseed)) {
+                     1.0 - (double)job->compress_percentage / 100.0)) {
         return failed("making values", "no memory");
     }
     for (uint32_t i = 0; i < group->job_count; i++) {
@@ -142,8 +142,10 @@ open_engine(struct group *group)
     }
     group->type->describe(group->engine, group->configuration, sizeof(group->configuration));
     if (group->must_create && (group->type->abilities & CAN_STORE) != 0) {
-        group->note = (struct note){
-            .key_size = job->key_size, .is_hashed = job->is_hashed, .sizes = job->value_size};
+        group->note = (struct note){.key_size = job->key_size,
+                                    .compress_percentage = job->compress_percentage,
+                                    .is_hashed = job->is_hashed,
+                                    .sizes = job->value_size};
         (void)snprintf(group->note.engine, sizeof(group->note.engine), "%s", group->type->name);
         (void)snprintf(group->note.compression, sizeof(group->note.compression), "%s",
                        option_value_name(compression_names, job->compression));

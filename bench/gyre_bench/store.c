@@ -14,6 +14,7 @@
 
 #define RECORDS_DEFAULT 1000000u
 #define KEY_SIZE_DEFAULT 16u
+#define COMPRESS_DEFAULT 50u
 #define VALUE_SIZE_DEFAULT "1024"
 #define MEMORY_DEFAULT (256ull << 20)
 
@@ -113,6 +114,12 @@ check_note(const struct group *group)
             return usage_error("%s was filled with value_size=%s, not %s", db, note->sizes.text,
                                job->value_size.text);
         }
+        if (job->compress_percentage != UNSET &&
+            job->compress_percentage != note->compress_percentage) {
+            return usage_error("%s was filled with compress_percentage=%llu, not %llu", db,
+                               (unsigned long long)note->compress_percentage,
+                               (unsigned long long)job->compress_percentage);
+        }
         if (job_has(job, "insertorder") && job->is_hashed != note->is_hashed) {
             return usage_error("%s was filled with insertorder=%s", db,
                                note->is_hashed ? "hashed" : "ordered");
@@ -165,6 +172,9 @@ resolve_job(struct group *group, struct job *job)
         } else {
             (void)sizes_parse(VALUE_SIZE_DEFAULT, &job->value_size);
         }
+    }
+    if (job->compress_percentage == UNSET) {
+        job->compress_percentage = note != NULL ? note->compress_percentage : COMPRESS_DEFAULT;
     }
     if (note != NULL) {
         job->is_hashed = note->is_hashed;
@@ -249,9 +259,10 @@ check_keys(const struct group *group)
             return usage_error("insertorder=hashed needs key_size=%u or more", HASHED_KEY_SIZE_MIN);
         }
         if (job->records != group->jobs[0].records || job->key_size != group->jobs[0].key_size ||
-            !same_sizes(&job->value_size, &group->jobs[0].value_size)) {
-            return usage_error("jobs '%s' and '%s' run on one store: records, key_size and "
-                               "value_size must be the same",
+            !same_sizes(&job->value_size, &group->jobs[0].value_size) ||
+            job->compress_percentage != group->jobs[0].compress_percentage) {
+            return usage_error("jobs '%s' and '%s' run on one store: records, key_size, value_size "
+                               "and compress_percentage must be the same",
                                group->jobs[0].name, job->name);
         }
     }

@@ -134,7 +134,7 @@ set_keys(struct slot *slot, enum action action, uint64_t index, bool has_values)
         key_set(&keyspace->form, (uint8_t *)op->keys[i].data, number);
         if (has_values) {
             op->values[i].size = sizes_of(keyspace->sizes, number);
-            value_set(&keyspace->values, (uint8_t *)op->values[i].data, op->values[i].size, number);
+            op->values[i].data = value_of(&keyspace->values, number);
         }
     }
 }
@@ -269,7 +269,7 @@ check_value(struct slot *slot, struct gyre_slice value, uint64_t number)
 {
     if (slot->stream->job->verify &&
         (value.size != sizes_of(slot->stream->keyspace->sizes, number) ||
-         !value_is_of(value, number))) {
+         !value_is_of(&slot->stream->keyspace->values, value, number))) {
         counter_add(&slot->recorder->mismatches, 1);
     }
 }

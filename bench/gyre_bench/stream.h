@@ -84,7 +84,7 @@ struct slot {
     uint64_t insert_from; /* none of the inserts on their way is below; UINT64_MAX = none is */
     struct op op;
     void *engine_state;   /* the engine's own, while it runs */
-    uint8_t *bytes;       /* of keys and values */
+    uint8_t *bytes;       /* of keys, and the bounds of a walk */
 };
 
 struct crew {

@@ -34,6 +34,7 @@ def db_bench(folder, seed, benchmark, threads=1):
         "compression_type": "none", "open_files": -1, "bytes_per_sync": 1 << 20,
         "enable_pipelined_write": "false", "threads": threads, "seed": seed, "db": folder,
         "benchmarks": benchmark,
+        "histogram": 1,  # it looks at the clock for each operation, as gyre-bench does
     }
     if benchmark.startswith("readrandom"):
         options.update(use_existing_db="true", duration=SECONDS)

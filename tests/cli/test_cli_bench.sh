@@ -36,6 +36,8 @@ for engine in gyre gyre-blocking gyre-completion; do
         holds 'j["write"]["total_ios"] == 500 and g["found_fraction"] == 1'
     done
 done
+runs readrandom --db=s --seed=5 --ops=1000 # another seed reads other keys, not other values
+holds 'g["wrong_values"] == 0'
 runs readrandom --db=s --keys=all --ops=5000
 holds '0.60 < g["found_fraction"] < 0.67'
 runs overwrite --db=s --iodepth=8 --ops=3000

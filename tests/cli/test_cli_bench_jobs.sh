@@ -97,7 +97,7 @@ rw=readrandom
 memory=64m' 'run at the same time on one store, but memory differs'
 wrong '[two]
 rw=readrandom
-records=77' 'records, key_size and value_size must be the same'
+records=77' 'must be the same'
 printf 'rw=fillseq\n' >wrong.fio
 exits 2 "$bench" wrong.fio
 says 'wrong.fio:1: an option before the first [section]'
@@ -134,6 +134,8 @@ exits 2 "$bench" readrandom --db=s --key_size=24
 says 'was filled with key_size=16'
 exits 2 "$bench" readrandom --db=s --value_size=1000
 says 'was filled with value_size=100'
+exits 2 "$bench" readrandom --db=s --compress_percentage=10
+says 'was filled with compress_percentage=50'
 exits 2 "$bench" readrandom --db=none
 says 'no store at none'
 exits 2 "$bench" fillseq --db=s
