@@ -63,11 +63,13 @@ def opening(records):
     few = [f"--records={min(records, 300_000)}", "--value_size=100"]
     once = ["readrandom", "--ops=1"]
     return [
-        Step("open", "opening, after a close", once, figure="open_ms", unit="ms"),
+        Step("open", "opening, after a close", once, figure="open_ms", unit="ms",
+             note="less is better"),
         Step("crash", "a crash", ["fillrandom", "--unique", "--fresh", "--settle=0", "--crash"] + few,
              store="dead", side="write", writes=True, without=("raw",), is_shown=False),
         Step("recover", "opening, after a crash in the middle of puts of 100 B", once + few,
-             store="dead", figure="open_ms", unit="ms", without=("raw",)),
+             store="dead", figure="open_ms", unit="ms", without=("raw",), writes=True,
+             note="less is better"),
     ]
 
 

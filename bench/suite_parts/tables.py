@@ -101,11 +101,11 @@ def markdown(found, about):
 
 def summary(found):
     """For the terminal: medians of throughput."""
-    lines = [f"{'':44}" + "".join(f"{e:>18}" for e in found.engines)]
+    lines = [f"{'':56}" + "".join(f"{e:>18}" for e in found.engines)]
     for step in found.plan.steps:
         if step.is_shown:
             cells = "".join(
                 f"{found.why_not(step.name, e) if found.median(step.name, e) is None else format(found.median(step.name, e), ',.0f'):>18}"
                 for e in found.engines)
-            lines.append(f"{step.title[:40] + ', ' + step.unit:44.44}" + cells)
+            lines.append(f"{step.title[:46] + ', ' + step.unit:56.56}" + cells)
     return "\n".join(lines)
