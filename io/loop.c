@@ -239,6 +239,9 @@ account(struct gy_loop *loop, const struct gy_req *req, uint64_t now_ns)
     stats->count[req->klass]++;
     stats->device_ns[req->klass] += gy_sub_sat(now_ns, req->submitted_ns);
     stats->stall_count += gy_sub_sat(now_ns, req->submitted_ns) >= GY_IO_STALL_NS;
+    if (req->klass == GY_IO_WAL || req->klass == GY_IO_READ) {
+        gy_goal_note(&loop->goal, now_ns, gy_sub_sat(now_ns, req->submitted_ns));
+    }
     if (req->result < 0) {
         return;
     }

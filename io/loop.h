@@ -13,6 +13,7 @@
 #include "io/co/sched.h"
 #include "io/co/scope.h"
 #include "io/co/trace.h"
+#include "io/base/goal.h"
 #include "io/world.h"
 
 #define GY_TURN_BUDGET_NS (50ull * 1000ull)
@@ -45,6 +46,7 @@ struct gy_loop {
     uint32_t round_count;
     uint64_t last_turn_ns;
     struct gy_io_stats stats;
+    struct gy_goal goal;
 };
 
 /* Which world to use. AUTO takes io_uring and falls back to the blocking one, saying why in

@@ -24,10 +24,6 @@ sched_of(gyre_db *db)
     return &db->loop->io.sched;
 }
 
-/* In and out together, while somebody reads or writes and there is no debt: at 200 MB/s neither
- * reads nor synced writes notice compaction, unthrottled it doubles and triples their latency. */
-#define BACKGROUND_BYTES_PER_S (200u * 1000u * 1000u)
-
 /* ---- Pressure ---- */
 
 bool
@@ -449,7 +445,7 @@ gy_background_await_start(gyre_db *db)
     const size_t count = sizeof(coroutines) / sizeof(coroutines[0]) - (db->has_wal ? 0 : 1);
 
     gy_space_await_ask(db);
-    db->pacer.background_bytes_per_s = BACKGROUND_BYTES_PER_S;
+    db->pacer.is_paced = true;
     for (size_t i = 0; i < count; i++) {
         const gyre_status status = gy_spawn(sched_of(db), GY_CLASS_BACKGROUND, coroutines[i].name,
                                             coroutines[i].fn, db, NULL);

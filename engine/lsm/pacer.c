@@ -212,17 +212,18 @@ foreground_is_quiet(struct gy_pacer *pacer)
 GY_SUSPENDS void
 gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
 {
+    const uint64_t pace = pacer->loop->goal.pace;
     uint64_t now_ns;
 
     pacer->spent_bytes += bytes;
     earn(pacer, bytes);
     admit_waiting(pacer);
-    if (pacer->background_bytes_per_s == 0 || foreground_is_quiet(pacer)) {
+    if (!pacer->is_paced || foreground_is_quiet(pacer)) {
         return;
     }
     now_ns = gy_loop_now(pacer->loop);
     pacer->spend_ready_ns = gy_max_u64(pacer->spend_ready_ns, gy_sub_sat(now_ns, SPEND_SLACK_NS)) +
-                            gy_min_u64(bytes, GY_GIB) * GY_NS_PER_S / pacer->background_bytes_per_s;
+                            gy_min_u64(bytes, GY_GIB) * GY_NS_PER_S / pace;
     while (pacer->pressure == 0 && !pacer->closed && now_ns < pacer->spend_ready_ns) {
         gy_await_sleep(&pacer->loop->sched,
                        gy_min_u64(pacer->spend_ready_ns - now_ns, SPEND_SLEEP_NS));

@@ -19,7 +19,7 @@
  *       as there is credit; nobody overtakes. A wait ends after GY_PACER_WAIT_NS_MAX in any
  *       case, so a put stays below 50 ms when the device stops for a while.
  *   G3  gy_pacer_await_spend (compaction) never waits while pressure is above 0; at pressure 0
- *       it keeps to background_bytes_per_s when that is set and somebody has read or logged
+ *       it keeps to the pace of io/base/goal.h when is_paced is set and somebody has read or logged
  *       since it last looked.
  *   G4  Credit is what work has bought, less what writers used. The one at the front goes when
  *       it is above 0 and may take it below, so a large write pays after the fact and those
@@ -39,10 +39,10 @@ struct gy_pacer {
     struct gy_loop *loop;
     uint32_t pressure;            /* G1 */
     bool closed;                  /* waiters leave at once */
+    bool is_paced;                /* G3; not while a store is being opened */
     uint64_t spent_bytes;         /* compaction and flush work so far */
     int64_t credit_bytes;         /* G4: bytes that writers may still write */
     uint64_t work_remainder;      /* work that is not a whole byte of credit yet, in 1/1024 */
-    uint64_t background_bytes_per_s; /* 0 = unlimited */
     uint64_t spend_ready_ns;      /* G3: when the next bytes may be spent */
     uint64_t foreground_count;    /* reads and log requests at the last look (G3) */
     struct gy_list writers;       /* waiting, first come first */

@@ -49,6 +49,10 @@ struct gyre_loop_options {
     void *log_arg;
     uint32_t flags;             /* GYRE_LOOP_* */
     uint32_t reserved_;         /* 0 */
+    /* microseconds at the device in which 999 of 1,000 user reads and log writes shall be done
+     * beside compaction: its pace is lowered while they are not, down to 20 MB/s, but not while
+     * writers have to wait for it. 0 = 200 MB/s at all times; 50..10000000 */
+    uint64_t p999_goal_us;
     /* Append here. Zero must mean "as before". */
 };
 #define GYRE_LOOP_NO_DIRECT 1u       /* never O_DIRECT: for file systems that lie about it */

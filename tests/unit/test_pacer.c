@@ -419,7 +419,8 @@ pacer_holds_background_to_its_rate_only_without_pressure(void **state)
     uint64_t start_ns = rig->fake.now_ns;
     (void)state;
 
-    rig->pacer.background_bytes_per_s = 50 * GY_MIB;
+    rig->pacer.is_paced = true;
+    gy_goal_init(&rig->loop.goal, 0, 50 * GY_MIB);
     assert_int_equal(
         gy_spawn(&rig->loop.sched, GY_CLASS_BACKGROUND, "spender", spender_main, &spender, NULL),
         GYRE_OK);
