@@ -28,6 +28,7 @@ struct gy_db_options {
     bool paranoid;
     uint64_t disk_quota;           /* 0 = none */
     uint64_t disk_reserve;         /* as given: 0 = derived, UINT64_MAX = none */
+    struct gyre_options given;     /* zeros where the default is to hold */
 };
 
 struct gy_db_counters {

@@ -186,6 +186,10 @@ loop_open(const struct gyre_loop_options *given, struct gy_world *world, gyre_lo
         gy_heap_free(&home, loop);
         return status;
     }
+    if (given != NULL) {
+        memcpy(&loop->given, given, gy_min_u64(given->struct_size, sizeof(loop->given)));
+    }
+    loop->options = o;
     loop->memory_limit = o.memory_limit;
     promise(&loop->io.heap, &o);
     gy_goal_init(&loop->io.goal, o.p999_goal_us * GY_NS_PER_US, BACKGROUND_BYTES_PER_S);

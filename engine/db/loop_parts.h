@@ -54,6 +54,8 @@ struct gyre_loop {
     bool in_completion;            /* a callback of an operation is running: it must not wait */
     bool driving;                  /* a call from the host's stack is driving the loop */
     bool in_callback;              /* a host function (log, progress, damage) is running */
+    struct gyre_loop_options given;   /* zeros where the default is to hold */
+    struct gyre_loop_options options; /* what holds */
     uint64_t memory_limit;
     gyre_log_fn log;
     void *log_arg;

@@ -52,6 +52,7 @@ struct field {
     int64_t high;
     uint32_t flag;
     const struct field_name *names; /* ended by NULL */
+    const char *from;               /* what it is when it is not given */
 };
 
 static const struct field_name durability_names[] = {{"default", 0},
@@ -77,29 +78,35 @@ static const struct field_name reserve_names[] = {{"none", -1}, {NULL, 0}};
 #endif
 
 static const struct field fields[] = {
-    {"create", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_CREATE, NULL},
-    {"read_only", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_READ_ONLY, NULL},
-    {"exclusive", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_EXCLUSIVE, NULL},
-    {"durability", FIELD_NAMES, AT(durability), 0, GYRE_NOWAL, 0, durability_names},
-    {"compression", FIELD_NAMES, AT(compression), 0, GYRE_COMPRESSION_ZSTD, 0, compression_names},
-    {"compression_level", FIELD_I32, AT(compression_level), -7, 19, 0, NULL},
-    {"bloom_bits", FIELD_U32, AT(bloom_bits), 1, 24, 0, bloom_names},
-    {"memtable_size", FIELD_U64, AT(memtable_size), TREE_SIZE_MIN, 4 * GIB, 0, NULL},
-    {"memtable_count_max", FIELD_U32, AT(memtable_count_max), 2, 16, 0, NULL},
-    {"block_size", FIELD_U32, AT(block_size), 4096, 65536, 0, NULL},
-    {"table_size", FIELD_U64, AT(table_size), TREE_SIZE_MIN, 2 * GIB, 0, NULL},
-    {"wal_slot_size", FIELD_U64, AT(wal_slot_size), 128 * KIB, GY_WAL_SLOT_SIZE_MAX, 0, NULL},
-    {"wal_total_max", FIELD_U64, AT(wal_total_max), 384 * KIB, 1024 * GIB, 0, NULL},
-    {"wal_linger_ms", FIELD_U32, AT(wal_linger_ms), 1, 60000, 0, NULL},
-    {"wal_buffer_size", FIELD_U32, AT(wal_buffer_size), 256 * KIB, 64 * MIB, 0, NULL},
-    {"level0_tables", FIELD_U32, AT(level0_tables), 2, 64, 0, NULL},
-    {"level_ratio", FIELD_U32, AT(level_ratio), 2, 100, 0, NULL},
-    {"open_files_max", FIELD_U32, AT(open_files_max), 16, 1 << 20, 0, NULL},
-    {"iterators_max", FIELD_U32, AT(iterators_max), 1, GYRE_ITERATORS_MAX, 0, NULL},
-    {"background_off", FIELD_U32, AT(background_off), 0, 1, 0, NULL},
-    {"paranoid", FIELD_U32, AT(paranoid), 0, 1, 0, NULL},
-    {"disk_quota", FIELD_U64, AT(disk_quota), 1, INT64_MAX, 0, NULL},
-    {"disk_reserve", FIELD_U64, AT(disk_reserve), 1, INT64_MAX, 0, reserve_names},
+    {"create", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_CREATE, NULL, "no: the store has to exist"},
+    {"read_only", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_READ_ONLY, NULL, "no"},
+    {"exclusive", FIELD_FLAG, AT(flags), 0, 1, GYRE_OPEN_EXCLUSIVE, NULL, "no"},
+    {"durability", FIELD_NAMES, AT(durability), 0, GYRE_NOWAL, 0, durability_names, "durable"},
+    {"compression", FIELD_NAMES, AT(compression), 0, GYRE_COMPRESSION_ZSTD, 0, compression_names,
+     "none in levels 0 and 1, zstd below"},
+    {"compression_level", FIELD_I32, AT(compression_level), -7, 19, 0, NULL, "1"},
+    {"bloom_bits", FIELD_U32, AT(bloom_bits), 1, 24, 0, bloom_names, "10"},
+    {"memtable_size", FIELD_U64, AT(memtable_size), TREE_SIZE_MIN, 4 * GIB, 0, NULL,
+     "memory_limit / 8, at most 64 MiB"},
+    {"memtable_count_max", FIELD_U32, AT(memtable_count_max), 2, 16, 0, NULL, "3"},
+    {"block_size", FIELD_U32, AT(block_size), 4096, 65536, 0, NULL, "4096"},
+    {"table_size", FIELD_U64, AT(table_size), TREE_SIZE_MIN, 2 * GIB, 0, NULL, "memtable_size"},
+    {"wal_slot_size", FIELD_U64, AT(wal_slot_size), 128 * KIB, GY_WAL_SLOT_SIZE_MAX, 0, NULL,
+     "half of memtable_size, or 3/2 of the largest value"},
+    {"wal_total_max", FIELD_U64, AT(wal_total_max), 384 * KIB, 1024 * GIB, 0, NULL,
+     "3/2 of all memtables and 4 slots; a quarter of disk_quota"},
+    {"wal_linger_ms", FIELD_U32, AT(wal_linger_ms), 1, 60000, 0, NULL, "100"},
+    {"wal_buffer_size", FIELD_U32, AT(wal_buffer_size), 256 * KIB, 64 * MIB, 0, NULL,
+     "memory_limit / 32, 256 KiB to 4 MiB"},
+    {"level0_tables", FIELD_U32, AT(level0_tables), 2, 64, 0, NULL, "4"},
+    {"level_ratio", FIELD_U32, AT(level_ratio), 2, 100, 0, NULL, "10"},
+    {"open_files_max", FIELD_U32, AT(open_files_max), 16, 1 << 20, 0, NULL, "1000"},
+    {"iterators_max", FIELD_U32, AT(iterators_max), 1, GYRE_ITERATORS_MAX, 0, NULL, "1024"},
+    {"background_off", FIELD_U32, AT(background_off), 0, 1, 0, NULL, "no"},
+    {"paranoid", FIELD_U32, AT(paranoid), 0, 1, 0, NULL, "no"},
+    {"disk_quota", FIELD_U64, AT(disk_quota), 1, INT64_MAX, 0, NULL, "none"},
+    {"disk_reserve", FIELD_U64, AT(disk_reserve), 1, INT64_MAX, 0, reserve_names,
+     "what a compaction may write, at most an eighth of the disk"},
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
@@ -303,6 +310,61 @@ derive(const gyre_loop *loop, const struct gyre_options *o, struct gy_db_options
     }
 }
 
+/* What holds, as options that would say so. */
+static struct gyre_options
+effective(const struct gy_db_options *d)
+{
+    return (struct gyre_options){
+        .struct_size = sizeof(struct gyre_options),
+        .flags = d->flags,
+        .durability = d->durability,
+        .compression = d->compression,
+        .compression_level = d->compression_level,
+        .bloom_bits = d->bloom_bits == 0 ? GYRE_BLOOM_NONE : d->bloom_bits,
+        .memtable_size = d->memtable_size,
+        .memtable_count_max = d->memtable_count_max,
+        .block_size = d->block_size,
+        .table_size = d->table_size,
+        .wal_slot_size = d->wal_slot_size,
+        .wal_total_max = d->wal_slot_size * d->wal_slot_count_max,
+        .wal_linger_ms = d->wal_linger_ms,
+        .wal_buffer_size = d->wal_buffer_size,
+        .level0_tables = d->level0_tables,
+        .level_ratio = d->level_ratio,
+        .open_files_max = d->open_files_max,
+        .iterators_max = d->iterators_max,
+        .background_off = d->background_off,
+        .paranoid = d->paranoid,
+        .disk_quota = d->disk_quota,
+        .disk_reserve = d->disk_reserve,
+    };
+}
+
+bool
+gy_options_line(const struct gy_db_options *options, size_t index, struct gy_option_line *ret_line)
+{
+    const struct gyre_options now = effective(options);
+    const struct field *field = &fields[index];
+    const struct field_name *name;
+    int64_t value;
+
+    if (index >= FIELD_COUNT) {
+        return false;
+    }
+    value = field_get(&now, field);
+    *ret_line = (struct gy_option_line){.name = field->name,
+                                        .is_given = field_get(&options->given, field) != 0,
+                                        .from = field->from};
+    (void)snprintf(ret_line->value, sizeof(ret_line->value), "%lld", (long long)value);
+    for (name = field->names; name != NULL && name->name != NULL; name++) {
+        if (name->value == value ||
+            (field->type == FIELD_U64 && name->value == -1 && value == INT64_MAX)) { /* all ones */
+            (void)snprintf(ret_line->value, sizeof(ret_line->value), "%s", name->name);
+        }
+    }
+    return true;
+}
+
 /* A quota that leaves nothing beside the logs would refuse the first write. */
 static gyre_status
 check_quota(gyre_loop *loop, const struct gy_db_options *d)
@@ -345,6 +407,7 @@ gy_options_resolve(gyre_loop *loop, const struct gyre_options *options,
                             "unknown open flags, or READ_ONLY together with CREATE");
     }
     derive(loop, &o, ret_options);
+    ret_options->given = o;
     if (ret_options->memtable_size * ret_options->memtable_count_max > loop->memory_limit / 4 * 3) {
         return gy_loop_fail(
             loop, GYRE_INVALID, "%u memtables of %llu bytes do not fit into a memory_limit of %llu",

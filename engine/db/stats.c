@@ -1,8 +1,6 @@
 /* stats.c - figures of a store and of a loop, and the same as text. Reading never suspends. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "engine/db/background.h"
+#include "engine/db/explain.h"
 #include "engine/db/measure.h"
 #include "io/base/assert.h"
 #include "io/base/bits.h"
@@ -277,96 +275,57 @@ gyre_stats_reset_maxima(gyre_db *db)
 
 /* ---- As text ---- */
 
-struct text {
-    char *buffer;
-    size_t capacity;
-    size_t size; /* what the whole text takes */
-};
-
-static void GYRE_PRINTF(2, 3) print(struct text *text, const char *format, ...)
+static void
+print_number(struct gy_text *text, const char *name, uint64_t value)
 {
-    const size_t left = text->size < text->capacity ? text->capacity - text->size : 0;
-    va_list args;
-    int length;
-
-    va_start(args, format);
-    length = vsnprintf(left > 0 ? text->buffer + text->size : NULL, left, format, args);
-    va_end(args);
-    text->size += length > 0 ? (size_t)length : 0;
+    gy_text_add(text, "%-26s %llu\n", name, (unsigned long long)value);
 }
 
 static void
-print_number(struct text *text, const char *name, uint64_t value)
-{
-    print(text, "%-26s %llu\n", name, (unsigned long long)value);
-}
-
-static void
-print_levels(gyre_db *db, struct text *text)
+print_levels(gyre_db *db, struct gy_text *text)
 {
     struct gyre_stats s;
 
     gy_stats_fill(db, &s);
-    print(text,
-          "level   tables         bytes       entries  compactions          read       written\n");
+    gy_text_add(
+        text,
+        "level   tables         bytes       entries  compactions          read       written\n");
     for (uint32_t i = 0; i < GYRE_LEVELS_MAX; i++) {
         const struct gyre_level_stats *l = &s.levels[i];
 
-        print(text, "%5u %8llu %13llu %13llu %12llu %13llu %13llu\n", i,
-              (unsigned long long)l->table_count, (unsigned long long)l->bytes,
-              (unsigned long long)l->entry_count, (unsigned long long)l->compaction_count,
-              (unsigned long long)l->compaction_bytes_read,
-              (unsigned long long)l->compaction_bytes_written);
+        gy_text_add(text, "%5u %8llu %13llu %13llu %12llu %13llu %13llu\n", i,
+                    (unsigned long long)l->table_count, (unsigned long long)l->bytes,
+                    (unsigned long long)l->entry_count, (unsigned long long)l->compaction_count,
+                    (unsigned long long)l->compaction_bytes_read,
+                    (unsigned long long)l->compaction_bytes_written);
     }
 }
 
 static void
-print_options(gyre_db *db, struct text *text)
+print_options(gyre_db *db, struct gy_text *text)
 {
-    static const char *const durabilities[] = {"default", "durable", "buffered", "nowal"};
-    static const char *const compressions[] = {"default", "none", "zstd"};
-    const struct gy_db_options *o = &db->options;
+    struct gy_option_line line;
 
-    print(text, "durability=%s\ncompression=%s\ncompression_level=%d\n",
-          durabilities[o->durability], compressions[o->compression], o->compression_level);
-    if (o->bloom_bits == 0) {
-        print(text, "bloom_bits=none\n");
-    } else {
-        print(text, "bloom_bits=%u\n", o->bloom_bits);
-    }
-    print(text, "memtable_size=%llu\nmemtable_count_max=%u\nblock_size=%u\ntable_size=%llu\n",
-          (unsigned long long)o->memtable_size, o->memtable_count_max, o->block_size,
-          (unsigned long long)o->table_size);
-    print(text, "wal_slot_size=%llu\nwal_total_max=%llu\nwal_linger_ms=%u\nwal_buffer_size=%u\n",
-          (unsigned long long)o->wal_slot_size,
-          (unsigned long long)o->wal_slot_size * o->wal_slot_count_max, o->wal_linger_ms,
-          o->wal_buffer_size);
-    print(text, "level0_tables=%u\nlevel_ratio=%u\nopen_files_max=%u\niterators_max=%u\n",
-          o->level0_tables, o->level_ratio, o->open_files_max, o->iterators_max);
-    print(text, "background_off=%u\nparanoid=%u\n", o->background_off, o->paranoid);
-    print(text, "disk_quota=%llu\n", (unsigned long long)o->disk_quota);
-    if (o->disk_reserve == GYRE_DISK_RESERVE_NONE) {
-        print(text, "disk_reserve=none\n");
-    } else {
-        print(text, "disk_reserve=%llu\n", (unsigned long long)o->disk_reserve);
+    for (size_t i = 0; gy_options_line(&db->options, i, &line); i++) {
+        gy_text_add(text, "%s=%s\n", line.name, line.value);
     }
 }
 
 static void
-print_io(gyre_db *db, struct text *text)
+print_io(gyre_db *db, struct gy_text *text)
 {
     struct gyre_loop_stats s;
 
     gy_loop_stats_fill(db->loop, &s);
-    print(text, "%-26s %s\n", "io_name", s.io_name);
+    gy_text_add(text, "%-26s %s\n", "io_name", s.io_name);
     if (s.io_reason[0] != '\0') {
-        print(text, "%-26s %s\n", "io_reason", s.io_reason);
+        gy_text_add(text, "%-26s %s\n", "io_reason", s.io_reason);
     }
     print_number(text, "has_direct_io", s.has_direct_io);
     print_number(text, "has_registered_files", s.has_registered_files);
     print_number(text, "has_registered_buffers", s.has_registered_buffers);
     print_number(text, "registered_bytes", s.registered_bytes);
-    print(text, "%-26s %#x\n", "ring_flags", s.ring_flags);
+    gy_text_add(text, "%-26s %#x\n", "ring_flags", s.ring_flags);
     print_number(text, "in_flight", s.in_flight);
     print_number(text, "io_enters", s.io_enters);
     print_number(text, "io_requests", s.io_requests);
@@ -375,7 +334,7 @@ print_io(gyre_db *db, struct text *text)
     print_number(text, "bytes_read", s.bytes_read);
     print_number(text, "bytes_written", s.bytes_written);
     print_number(text, "run_ns_max", s.run_ns_max);
-    print(text, "%-26s %s\n", "run_name_max", s.run_name_max);
+    gy_text_add(text, "%-26s %s\n", "run_name_max", s.run_name_max);
     print_number(text, "runs", s.runs);
     print_number(text, "runs_over_100us", s.runs_over_100us);
     print_number(text, "runs_over_500us", s.runs_over_500us);
@@ -386,7 +345,7 @@ print_io(gyre_db *db, struct text *text)
 }
 
 static void
-print_memory(gyre_db *db, struct text *text)
+print_memory(gyre_db *db, struct gy_text *text)
 {
     struct gyre_loop_stats s;
 
@@ -473,7 +432,7 @@ static const struct counter counters[] = {
 };
 
 static void
-print_all(gyre_db *db, struct text *text)
+print_all(gyre_db *db, struct gy_text *text)
 {
     struct gyre_stats s;
 
@@ -484,10 +443,10 @@ print_all(gyre_db *db, struct text *text)
         memcpy(&value, (const uint8_t *)&s + counters[i].offset, sizeof(value));
         print_number(text, counters[i].name, value);
     }
-    print(text, "%-26s %s\n", "background_error",
-          gyre_status_name((gyre_status)s.background_error));
+    gy_text_add(text, "%-26s %s\n", "background_error",
+                gyre_status_name((gyre_status)s.background_error));
     if (db->background_status != GYRE_OK) {
-        print(text, "%-26s %s\n", "background_error_text", db->background_error.text);
+        gy_text_add(text, "%-26s %s\n", "background_error_text", db->background_error.text);
     }
     print_number(text, "is_read_only", s.is_read_only);
     print_levels(db, text);
@@ -496,22 +455,23 @@ print_all(gyre_db *db, struct text *text)
 }
 
 static void
-print_sequence(gyre_db *db, struct text *text)
+print_sequence(gyre_db *db, struct gy_text *text)
 {
-    print(text, "%llu", (unsigned long long)gy_db_visible(db));
+    gy_text_add(text, "%llu", (unsigned long long)gy_db_visible(db));
 }
 
 static void
-print_store_id(gyre_db *db, struct text *text)
+print_store_id(gyre_db *db, struct gy_text *text)
 {
-    print(text, "%016llx", (unsigned long long)db->store_id);
+    gy_text_add(text, "%016llx", (unsigned long long)db->store_id);
 }
 
 static void
-print_format(gyre_db *db, struct text *text)
+print_format(gyre_db *db, struct gy_text *text)
 {
-    print(text, "frame=%u\ntable=%u\nfeatures_compatible=%#llx\ncomparator=%s\n", GY_FORMAT_FRAME,
-          GY_FORMAT_TABLE, (unsigned long long)db->features_compatible, GY_COMPARATOR_NAME);
+    gy_text_add(text, "frame=%u\ntable=%u\nfeatures_compatible=%#llx\ncomparator=%s\n",
+                GY_FORMAT_FRAME, GY_FORMAT_TABLE, (unsigned long long)db->features_compatible,
+                GY_COMPARATOR_NAME);
 }
 
 gyre_status
@@ -519,12 +479,13 @@ gyre_property(gyre_db *db, const char *name, char *buffer, size_t capacity, size
 {
     static const struct {
         const char *name;
-        void (*print)(gyre_db *db, struct text *text);
+        void (*print)(gyre_db *db, struct gy_text *text);
     } properties[] = {{"gyre.stats", print_all},         {"gyre.levels", print_levels},
                       {"gyre.options", print_options},   {"gyre.io", print_io},
                       {"gyre.memory", print_memory},     {"gyre.sequence", print_sequence},
-                      {"gyre.store-id", print_store_id}, {"gyre.format", print_format}};
-    struct text text = {.buffer = buffer, .capacity = capacity};
+                      {"gyre.store-id", print_store_id}, {"gyre.format", print_format},
+                      {"gyre.explain", gy_explain_print}};
+    struct gy_text text = {.buffer = buffer, .capacity = capacity};
     gyre_status status = gy_db_check(db);
 
     if (status != GYRE_OK) {

@@ -142,7 +142,8 @@ GYRE_API GYRE_NODISCARD gyre_status gyre_metrics_text(gyre_loop *loop, char *buf
                                                       size_t capacity, size_t *ret_size);
 
 /* One property as text. Names: "gyre.stats" (everything, many lines), "gyre.levels",
- * "gyre.options", "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format". Writes
+ * "gyre.options", "gyre.io", "gyre.memory", "gyre.sequence", "gyre.store-id", "gyre.format",
+ * "gyre.explain" (what each value is, from what, and what binds now: engine/db/explain.c). Writes
  * at most `capacity` bytes including a final NUL; *ret_size is the whole length without it.
  * NOT_FOUND: no such property. */
 GYRE_API GYRE_NODISCARD gyre_status gyre_property(gyre_db *db, const char *name, char *buffer,

@@ -153,7 +153,8 @@ typedef int (*cli_run_fn)(struct cli *cli, int count, char **words);
 
 extern const struct cli_command cli_put_command, cli_get_command, cli_delete_command,
     cli_scan_command, cli_load_command, cli_dump_command, cli_stat_command, cli_verify_command,
-    cli_salvage_command, cli_compact_command, cli_checkpoint_command, cli_doctor_command;
+    cli_salvage_command, cli_compact_command, cli_checkpoint_command, cli_doctor_command,
+    cli_explain_command;
 int cli_put_run(struct cli *cli, int count, char **words);
 int cli_get_run(struct cli *cli, int count, char **words);
 int cli_delete_run(struct cli *cli, int count, char **words);
@@ -166,6 +167,7 @@ int cli_salvage_run(struct cli *cli, int count, char **words);
 int cli_compact_run(struct cli *cli, int count, char **words);
 int cli_checkpoint_run(struct cli *cli, int count, char **words);
 int cli_doctor_run(struct cli *cli, int count, char **words);
+int cli_explain_run(struct cli *cli, int count, char **words);
 
 int cli_stat_print(struct cli *cli); /* the report of `gyre stat` for the open store */
 

@@ -5,17 +5,12 @@ static const struct {
     const struct cli_command *command;
     cli_run_fn run;
 } commands[] = {
-    {&cli_put_command, cli_put_run},
-    {&cli_get_command, cli_get_run},
-    {&cli_delete_command, cli_delete_run},
-    {&cli_scan_command, cli_scan_run},
-    {&cli_load_command, cli_load_run},
-    {&cli_dump_command, cli_dump_run},
-    {&cli_stat_command, cli_stat_run},
-    {&cli_verify_command, cli_verify_run},
-    {&cli_salvage_command, cli_salvage_run},
-    {&cli_compact_command, cli_compact_run},
-    {&cli_checkpoint_command, cli_checkpoint_run},
+    {&cli_put_command, cli_put_run},         {&cli_get_command, cli_get_run},
+    {&cli_delete_command, cli_delete_run},   {&cli_scan_command, cli_scan_run},
+    {&cli_load_command, cli_load_run},       {&cli_dump_command, cli_dump_run},
+    {&cli_stat_command, cli_stat_run},       {&cli_explain_command, cli_explain_run},
+    {&cli_verify_command, cli_verify_run},   {&cli_salvage_command, cli_salvage_run},
+    {&cli_compact_command, cli_compact_run}, {&cli_checkpoint_command, cli_checkpoint_run},
     {&cli_doctor_command, cli_doctor_run},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
