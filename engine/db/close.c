@@ -118,16 +118,33 @@ close_run(void *arg)
     gy_in_coroutine();
     if (db->state == GY_DB_OPEN) {
         db->state = GY_DB_CLOSING;
+        gy_scope_note_maybe_done(sched); /* who gives up now has closed it all the same */
         gy_ops_take_back(db);
         if (gy_spawn(sched, GY_CLASS_FOREGROUND, "close", closer_main, db, NULL) != GYRE_OK) {
             await_close(db); /* nothing is left for a coroutine: this one does it, to its end */
         }
     }
-    db->close_awaited = true;
+    db->close_waiters++;
+    db->close_waiter = sched->current;
     while (call->status == GYRE_OK && db->state != GY_DB_CLOSED) {
         call->status = gy_scope_await(sched, &db->closed);
     }
-    db->close_awaited = false;
+    db->close_waiters--;
+    if (db->close_waiter == sched->current) {
+        db->close_waiter = NULL;
+    }
+    while (call->status == GYRE_OK && db->close_waiters > 0) { /* given up, and not gone yet */
+        gy_await_yield(sched);
+    }
+}
+
+/* Does anybody who has not given up wait for it? */
+static bool
+is_claimed(const gyre_db *db)
+{
+    const struct gy_co *waiter = db->close_waiter;
+
+    return waiter != NULL && (waiter->scope == NULL || waiter->scope->ended == GYRE_OK);
 }
 
 static gyre_status
@@ -142,7 +159,7 @@ check_close(gyre_db *db)
     if (status != GYRE_OK) {
         return status;
     }
-    if (db->close_awaited) {
+    if (is_claimed(db)) {
         return gy_loop_fail(db->loop, GYRE_BUSY, "another call waits for this store to close");
     }
     pins = gy_sub_sat(db->pin_count, gy_ops_undelivered(db));

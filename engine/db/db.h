@@ -104,7 +104,8 @@ struct gyre_db {
     /* CLOSED: what gyre_close has still to tell, or OK */
     gyre_status close_status;
     struct gyre_error close_error;
-    bool close_awaited;            /* a gyre_close is waiting */
+    struct gy_co *close_waiter;    /* the last one that waits for it to close */
+    uint32_t close_waiters;        /* with those that have given up and not left yet */
     struct gy_waitq closed;
 
     struct gy_space space;

@@ -49,8 +49,10 @@ GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_open(gyre_loop *loop, con
 
 /* Finish what is in flight, make every commit durable, stop background work, close. The memtable is
  * left to the log, so closing is quick. BUSY while values, iterators or snapshots are held or calls
- * of other coroutines are running: the text counts them and the store stays open. Any other error:
- * the store is closed all the same and says what could not be made durable. NULL is fine.
+ * of other coroutines are running: the text counts them and the store stays open; close again when
+ * the last was released. Submitted ops are answered CLOSED, their callbacks come from the next
+ * gyre_loop_poll. Any other error: the store is closed all the same and says what could not be made
+ * durable. NULL is fine.
  * Source: engine/db/close.c */
 GYRE_SUSPENDS GYRE_API gyre_status gyre_close(gyre_db *db);
 
@@ -93,7 +95,13 @@ gyre_write(gyre_db *db, const struct gyre_write_options *options, const gyre_bat
 GYRE_API uint64_t gyre_credits(gyre_db *db);
 
 /* Wait until a write of `bytes` would not have to wait for room (nothing is reserved: others may
- * take it). After an AGAIN; GYRE_OP_ROOM is its completion form.
+ * take it). After an AGAIN; GYRE_OP_ROOM is its completion form. It does not wait for what may
+ * never come: stay away for retry_ns of the error then.
+ *
+ * Returns: NO_SPACE     disk, disk_quota or disk_reserve; at once
+ *          AGAIN        background work is paused; at once
+ *          NO_MEMORY    never possible under this memory_limit
+ *          READ_ONLY, CLOSED, IO   as for writes
  * Source: engine/db/room.c */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_wait_room(gyre_db *db, uint64_t bytes);
 

@@ -78,7 +78,8 @@ GYRE_API GYRE_NODISCARD gyre_status gyre_loop_open(const struct gyre_loop_option
                                                    gyre_loop **ret_loop,
                                                    struct gyre_error *ret_error);
 
-/* Close it. BUSY while a store is open or a coroutine is alive; nothing is changed then. NULL is
+/* Close it. BUSY while a store is open, a coroutine is alive or the callback of an op is still to
+ * come; nothing is changed then. NULL is
  * fine. */
 GYRE_API gyre_status gyre_loop_close(gyre_loop *loop);
 
@@ -110,7 +111,7 @@ GYRE_API gyre_status gyre_run(gyre_loop *loop);
 GYRE_SUSPENDS GYRE_API gyre_status gyre_yield(gyre_loop *loop);
 GYRE_SUSPENDS GYRE_API gyre_status gyre_sleep(gyre_loop *loop, uint64_t ns);
 
-/* The loop's clock: monotonic nanoseconds (virtual under the simulator). */
+/* The loop's clock: nanoseconds of CLOCK_MONOTONIC, read at the call (or of the simulator). */
 GYRE_API uint64_t gyre_now(gyre_loop *loop);
 
 GYRE_EXTERN_C_END

@@ -13,17 +13,21 @@
  * Rules:
  *   - The op is the caller's. From gyre_submit to its callback the library uses it and what it
  *     points to (keys, values, arrays, paths); neither may change or go away. In the callback all
- *     of it is the caller's again: it may be freed, or submitted anew.
+ *     of it is the caller's again: it may be freed, or submitted anew as it is.
  *   - Each submitted op is answered once, by its callback, from gyre_loop_poll only; never from
- *     inside gyre_submit or gyre_cancel. Ops are answered in any order; of two writes the one that
- *     was answered before the other was submitted takes effect first, else either may.
+ *     inside gyre_submit or gyre_cancel, on the stack of whoever calls gyre_loop_poll.
+ *   - There is no order among ops in flight. A read sees a write surely only if it was submitted
+ *     after the write was answered; the same holds for two writes. TIMED_OUT and CANCELED are
+ *     answers, too: a write submitted after them takes effect after what was given up.
  *   - In a callback everything is allowed that does not wait: gyre_submit, gyre_cancel, releasing
- *     values and snapshots, opening and closing iterators. Calls that may wait return MISUSE there.
+ *     values and snapshots, opening and closing iterators, gyre_now, gyre_credits, figures. Calls
+ *     that may wait (GYRE_SUSPENDS), gyre_run and gyre_loop_poll return MISUSE there.
  *   - Submitting does not allocate once the loop is warm.
  *   - Deadline and cancel: at once. An op that has not begun is not begun. One that has is answered
  *     in the same turn with TIMED_OUT or CANCELED; what it was waiting for at the device ends by
  *     itself, with buffers of the library. For a write op->error.maybe_done says whether it may be
- *     kept all the same (its bytes were staged before), else nothing of it was done.
+ *     kept all the same: it may then appear to reads at any time later. Else nothing of it was
+ *     done, nor will be.
  * Source: engine/db/op.c, engine/db/op_run.c, engine/db/poll.c
  */
 #ifndef GYRE_OP_H
@@ -61,7 +65,8 @@ enum gyre_op_kind {
     GYRE_OP_CHECKPOINT,       /* path */
     GYRE_OP_VERIFY,           /* damage, progress, verify_result (may be NULL) */
     GYRE_OP_OPEN,             /* loop, path, options -> db */
-    /* db; the handle is gone unless the status is BUSY, TIMED_OUT or CANCELED: see gyre_close */
+    /* db; see gyre_close. The handle is gone unless the status is BUSY, TIMED_OUT or CANCELED. With
+     * maybe_done the store goes on closing then: submit it again for the handle */
     GYRE_OP_CLOSE,
     GYRE_OP_DESTROY,          /* loop, path */
     /* loop, path (source), path_to, options, damage, progress, salvage_result (may be NULL) */
@@ -126,6 +131,8 @@ struct gyre_op {
  *                       version does not know: there will be no callback. (Arguments of the
  *                       operation itself are answered through the callback.)
  *          MISUSE       the op is submitted already; a store or loop that is gone; wrong thread
+ *                       (there may be no text then). A store that is closing: OK, and the answer
+ *                       is CLOSED
  *          NO_MEMORY    no memory for a deadline or a coroutine */
 GYRE_API GYRE_NODISCARD gyre_status gyre_submit(struct gyre_op *op);
 
@@ -139,7 +146,8 @@ GYRE_API gyre_status gyre_cancel(struct gyre_op *op);
 GYRE_SUSPENDS GYRE_API gyre_status gyre_await(struct gyre_op *op);
 
 /* A descriptor for the host's epoll, poll, libuv or libevent: readable when gyre_loop_poll has
- * something to do: a completion is there, a timer is due, work is left over from the last turn.
+ * something to do: a completion is there, a timer is due, an op was submitted or cancelled, work is
+ * left over from the last turn.
  * Poll it for reading, level-triggered; never read from it or close it. Opened on first use. A loop
  * that is idle does not become readable. -1 with an error: no descriptors are left (IO), or the
  * loop has none (UNSUPPORTED, the simulator). */

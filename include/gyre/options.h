@@ -94,7 +94,7 @@ struct gyre_write_options {
 };
 /* Do not wait for room: AGAIN, and gyre_last_error says why and for how long (cause, retry_ns).
  * What was taken is waited for as usual. */
-#define GYRE_WRITE_NO_WAIT 1u
+#define GYRE_WRITE_NO_WAIT 2u /* not a GYRE_READ_ flag */
 #define GYRE_WRITE_OPTIONS(...) \
     (&(struct gyre_write_options){.struct_size = sizeof(struct gyre_write_options), __VA_ARGS__})
 

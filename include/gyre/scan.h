@@ -94,7 +94,8 @@ struct gyre_scan {
  * Returns: OK       stopped says why; row_count may be 0 where TIME or SKIPS stopped it
  *          INVALID  an argument is out of its range; or the first row (or, where nothing was found
  *                   within the limits, the key to go on from) is larger than the whole buffer:
- *                   buffer_needed says how large it has to be. Call again with the same range.
+ *                   buffer_needed says how large it has to be. Call again with the same range. The
+ *                   old buffer is unchanged: copy `from` and `upper` out of it before freeing it
  *          CORRUPT, IO, NO_MEMORY, CLOSED, MISUSE: nothing was given */
 GYRE_SUSPENDS GYRE_API GYRE_NODISCARD gyre_status gyre_scan(gyre_db *db, struct gyre_scan *scan);
 

@@ -40,8 +40,8 @@ struct gyre_error {
     uint64_t offset;     /* bytes from the start of `file`; UINT64_MAX = none */
     char file[48];       /* name inside the store, "" = none */
     char text[240];
-    /* A write that was not answered OK: 1 = it may be kept all the same, wholly; 0 = it is not
-     * there and never will be. */
+    /* A write that was not answered OK: 1 = it may be kept all the same, wholly, and may appear to
+     * reads at any time later; 0 = it is not there and never will be. */
     uint32_t maybe_done;
     uint32_t cause;      /* AGAIN, NO_SPACE: enum gyre_wait_cause */
     uint64_t retry_ns;   /* then: about how long to stay away */

@@ -37,7 +37,7 @@ gy_scope_text(gyre_status why, bool maybe_done, struct gyre_error *ret_error)
                    why == GYRE_TIMED_OUT  ? "the deadline has passed"
                    : why == GYRE_CANCELED ? "the operation was cancelled"
                                           : "the store is closing",
-                   maybe_done ? "what it was to write may be kept all the same"
+                   maybe_done ? "it goes on, and may be done all the same"
                               : "nothing was changed by it");
 }
 

@@ -167,6 +167,39 @@ teardown(void **state)
     return 0;
 }
 
+/* Goal:   who gives up a close is told whether it goes on: with maybe_done the store closes by
+ *         itself, and a close that waits for it gets the answer; without, it is open as before. */
+static void
+close_that_is_given_up_says_whether_it_goes_on(void **state)
+{
+    struct db_kit *kit = *state;
+    struct gyre_op close_op = GYRE_OP(.kind = GYRE_OP_CLOSE, .db = kit->db, .done = no_answer);
+    struct gyre_value value;
+
+    KIT_OK(kit, gyre_put(kit->db, NULL, KEY, gyre_str("value")));
+    KIT_OK(kit, gyre_submit(&close_op));
+    KIT_OK(kit, gyre_cancel(&close_op)); /* it has not begun */
+    (void)gyre_loop_poll(kit->loop, 0);
+    assert_int_equal(close_op.status, GYRE_CANCELED);
+    assert_int_equal(close_op.error.maybe_done, 0);
+    KIT_OK(kit, gyre_get(kit->db, NULL, KEY, &value));
+    gyre_value_release(&value);
+
+    KIT_OK(kit, gyre_submit(&close_op));
+    while (close_op.status == GYRE_AGAIN && gyre_credits(kit->db) > 0) { /* 0: closing */
+        (void)gyre_loop_poll(kit->loop, 0);
+    }
+    if (close_op.status == GYRE_AGAIN) { /* else it was quicker than us */
+        KIT_OK(kit, gyre_cancel(&close_op));
+        (void)gyre_loop_poll(kit->loop, 0);
+        assert_int_equal(close_op.status, GYRE_CANCELED);
+        assert_int_equal(close_op.error.maybe_done, 1);
+        assert_int_equal(gyre_put(kit->db, NULL, KEY, gyre_str("more")), GYRE_CLOSED);
+        KIT_OK(kit, gyre_close(kit->db));
+    }
+    db_kit_open(kit);
+}
+
 int
 main(void)
 {
@@ -174,6 +207,7 @@ main(void)
     cmocka_unit_test_setup_teardown(name, setup, teardown), \
         cmocka_unit_test_setup_teardown(name, setup_blocking, teardown)
     const struct CMUnitTest tests[] = {
+        ON_BOTH(close_that_is_given_up_says_whether_it_goes_on),
         ON_BOTH(close_counts_what_is_held),
         ON_BOTH(close_ends_a_scan_in_progress),
         ON_BOTH(cancel_twice_and_late),
