@@ -293,10 +293,12 @@ report(struct bench *b, const struct gyre_stats *before)
 {
     struct gyre_stats stats = {.struct_size = sizeof(stats)};
     struct gyre_loop_stats loop = {.struct_size = sizeof(loop)};
+    struct gyre_memory memory = {.struct_size = sizeof(memory)};
     const double seconds = (double)(gyre_now(b->loop) - b->start_ns) / 1e9;
 
     must(b, gyre_stats(b->db, &stats), "stats");
     must(b, gyre_loop_stats(b->loop, &loop), "loop stats");
+    must(b, gyre_memory(b->loop, &memory), "memory");
     printf("| %-21s | %8s | %8s | %8s | %8s | %8s |\n|---|---|---|---|---|---|\n", "us", "count",
            "p50", "p99", "p99.9", "max");
     for (int i = 0; i < SERIES_COUNT; i++) {
@@ -318,10 +320,9 @@ report(struct bench *b, const struct gyre_stats *before)
     printf(
         "memory: %llu of %llu MB; loop and stacks %llu, buffers %llu, cache %llu, memtables %llu\n",
         (unsigned long long)(loop.memory_used >> 20), (unsigned long long)(loop.memory_limit >> 20),
-        (unsigned long long)(loop.memory_loop >> 20),
-        (unsigned long long)(loop.memory_buffers >> 20),
-        (unsigned long long)(loop.memory_cache >> 20),
-        (unsigned long long)(loop.memory_memtables >> 20));
+        (unsigned long long)((memory.loop + memory.stacks) >> 20),
+        (unsigned long long)((memory.buffers + memory.logs) >> 20),
+        (unsigned long long)(memory.cache >> 20), (unsigned long long)(memory.memtables >> 20));
     return quantile_us(&b->series[POLL_CPU], 0.999) < 1000 && b->failed == 0;
 }
 

@@ -67,7 +67,7 @@ print_derived(const gyre_db *db, struct gy_text *text)
            "memory_limit / 8, at most 16 MiB");
     number(text, "derived", "memory_for_memtables", heap->promised_by_tag[GY_MEM_MEMTABLE], false,
            "memtable_count_max x memtable_size of all stores, at most memory_limit / 2");
-    number(text, "derived", "memory_for_stacks", heap->promised_by_tag[GY_MEM_LOOP], false,
+    number(text, "derived", "memory_for_stacks", heap->promised_by_tag[GY_MEM_STACK], false,
            "memory_limit / 8; more where it is free");
     number(text, "derived", "op_coroutines_max", loop->op_workers_max, false,
            "twice in_flight_max, as far as memory_for_stacks goes");

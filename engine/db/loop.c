@@ -120,7 +120,7 @@ init_memory(gyre_loop *loop, const struct gyre_loop_options *o)
 static void
 promise(struct gy_heap *heap, const struct gyre_loop_options *o)
 {
-    gy_heap_promise(heap, o->memory_limit / MEMORY_STACKS_SHARE, GY_MEM_LOOP);
+    gy_heap_promise(heap, o->memory_limit / MEMORY_STACKS_SHARE, GY_MEM_STACK);
     gy_heap_promise(heap, o->memory_limit / 16, GY_MEM_CALL);
     gy_heap_promise(heap, o->memory_limit / 16, GY_MEM_BUFFERS);
     /* its table of contents comes on top of whole chunks */
@@ -333,7 +333,7 @@ gy_loop_has_stack(gyre_loop *loop)
     struct gy_sched *sched = &loop->io.sched;
 
     return sched->stacks.pooled_count > GY_COROUTINES_SPARE ||
-           (gy_heap_has_room(&loop->io.heap, sched->stacks.stack_size, GY_MEM_LOOP) &&
+           (gy_heap_has_room(&loop->io.heap, sched->stacks.stack_size, GY_MEM_STACK) &&
             gy_sched_reserve(sched, GY_COROUTINES_SPARE + 1));
 }
 

@@ -84,4 +84,8 @@ GYRE_NODISCARD gyre_status gy_stats_copy_out(gyre_loop *loop, void *target, void
 void gy_stats_fill(const gyre_db *db, struct gyre_stats *stats);
 void gy_loop_stats_fill(gyre_loop *loop, struct gyre_loop_stats *stats);
 
+/* ---- memory.c ---- */
+
+void gy_memory_fill(const gyre_loop *loop, struct gyre_memory *memory);
+
 #endif

@@ -36,6 +36,7 @@ struct metric {
 #define S(field, type, unit, name, help) AT(gyre_stats, field, type, unit, name, help)
 #define V(field, type, unit, name, help) AT(gyre_level_stats, field, type, unit, name, help)
 #define L(field, type, unit, name, help) AT(gyre_loop_stats, field, type, unit, name, help)
+#define M(field, type, unit, name, help) AT(gyre_memory, field, type, unit, name, help)
 
 static const struct metric of_store[] = {
     S(puts, COUNTER, NONE, "puts_total", "Puts, those in batches too."),
@@ -123,16 +124,6 @@ static const struct metric of_loop[] = {
     L(bytes_written, COUNTER, NONE, "io_written_bytes_total", "Bytes written."),
     L(io_stalls, COUNTER, NONE, "io_stalls_total", "Requests that took a second or longer."),
     L(io_oldest_ns, GAUGE, SECONDS, "io_oldest_seconds", "Age of the oldest request in flight."),
-    L(memory_used, GAUGE, NONE, "memory_used_bytes", "Memory in use."),
-    L(memory_peak, GAUGE, NONE, "memory_peak_bytes", "Most memory in use so far."),
-    L(memory_limit, GAUGE, NONE, "memory_limit_bytes", "memory_limit."),
-    L(memory_loop, GAUGE, NONE, "memory_loop_bytes", "Of it: the loop and its coroutines."),
-    L(memory_buffers, GAUGE, NONE, "memory_buffers_bytes", "Of it: buffers."),
-    L(memory_cache, GAUGE, NONE, "memory_cache_bytes", "Of it: the block cache."),
-    L(memory_memtables, GAUGE, NONE, "memory_memtables_bytes", "Of it: memtables."),
-    L(memory_tables, GAUGE, NONE, "memory_tables_bytes", "Of it: open tables."),
-    L(memory_versions, GAUGE, NONE, "memory_versions_bytes", "Of it: versions."),
-    L(memory_calls, GAUGE, NONE, "memory_calls_bytes", "Of it: calls, iterators, values."),
     L(cache_used, GAUGE, NONE, "cache_used_bytes", "Bytes of blocks in the cache."),
     L(cache_capacity, GAUGE, NONE, "cache_capacity_bytes", "What it may hold."),
     L(cache_pinned, GAUGE, NONE, "cache_pinned_bytes", "Of it: blocks in use."),
@@ -142,6 +133,22 @@ static const struct metric of_loop[] = {
     L(runs_over_500us, COUNTER, NONE, "slices_over_500us_total", "Runs longer than 500 us."),
     L(coroutines, GAUGE, NONE, "coroutines", "Coroutines."),
     L(slow_lost, COUNTER, NONE, "slow_operations_lost_total", "Slow ones nobody was told of."),
+};
+
+static const struct metric of_memory[] = {
+    M(used, GAUGE, NONE, "memory_used_bytes", "Memory in use."),
+    M(peak, GAUGE, NONE, "memory_peak_bytes", "Most memory in use so far."),
+    M(limit, GAUGE, NONE, "memory_limit_bytes", "memory_limit."),
+    M(loop, GAUGE, NONE, "memory_loop_bytes", "Of it: the loop."),
+    M(stacks, GAUGE, NONE, "memory_stacks_bytes", "Of it: stacks of coroutines."),
+    M(logs, GAUGE, NONE, "memory_logs_bytes", "Of it: buffers of logs."),
+    M(buffers, GAUGE, NONE, "memory_buffers_bytes", "Of it: buffers of flush and compaction."),
+    M(cache, GAUGE, NONE, "memory_cache_bytes", "Of it: the block cache."),
+    M(memtables, GAUGE, NONE, "memory_memtables_bytes", "Of it: memtables."),
+    M(tables, GAUGE, NONE, "memory_tables_bytes", "Of it: open tables."),
+    M(versions, GAUGE, NONE, "memory_versions_bytes", "Of it: versions."),
+    M(calls, GAUGE, NONE, "memory_calls_bytes", "Of it: calls, iterators, values."),
+    M(allocations, COUNTER, NONE, "memory_allocations_total", "Times that memory was asked for."),
 };
 
 /* The cache is the loop's, its figures are in the stats of every store. */
@@ -316,13 +323,18 @@ static void
 print_page(struct page *page)
 {
     struct gyre_loop_stats loop_stats;
+    struct gyre_memory memory;
 
     gy_loop_stats_fill(page->loop, &loop_stats);
+    gy_memory_fill(page->loop, &memory);
     print_head(page, "build_info", "Version of the library, and how it does I/O.", "gauge");
     print(page, "gyre_build_info{version=\"%s\",io=\"%s\"} 1\n", gyre_version(),
           loop_stats.io_name);
     for (size_t i = 0; i < COUNT_OF(of_loop); i++) {
         print_of_loop(page, &of_loop[i], &loop_stats);
+    }
+    for (size_t i = 0; i < COUNT_OF(of_memory); i++) {
+        print_of_loop(page, &of_memory[i], &memory);
     }
     print_head(page, "operation_duration_seconds",
                "Durations of operations; of quick ones a sample that counts for all.", "histogram");

@@ -208,16 +208,7 @@ fill_memory(const gyre_loop *loop, struct gyre_loop_stats *s)
     s->memory_used = heap->used;
     s->memory_peak = heap->peak;
     s->memory_limit = loop->memory_limit;
-    s->memory_loop = heap->used_by_tag[GY_MEM_LOOP];
-    s->memory_buffers = heap->used_by_tag[GY_MEM_BUFFERS];
-    s->memory_cache = heap->used_by_tag[GY_MEM_CACHE];
-    s->memory_memtables = heap->used_by_tag[GY_MEM_MEMTABLE];
-    s->memory_tables = heap->used_by_tag[GY_MEM_TABLE];
-    s->memory_versions = heap->used_by_tag[GY_MEM_VERSION];
-    s->memory_calls = heap->used_by_tag[GY_MEM_CALL];
 }
-
-_Static_assert(GY_MEM_TAG_COUNT == 7, "every tag has its field in gyre_loop_stats");
 
 void
 gy_loop_stats_fill(gyre_loop *loop, struct gyre_loop_stats *s)
@@ -348,18 +339,22 @@ static void
 print_memory(gyre_db *db, struct gy_text *text)
 {
     struct gyre_loop_stats s;
+    struct gyre_memory m;
 
     gy_loop_stats_fill(db->loop, &s);
-    print_number(text, "memory_limit", s.memory_limit);
-    print_number(text, "memory_peak", s.memory_peak);
-    print_number(text, "memory_used", s.memory_used);
-    print_number(text, "  memory_loop", s.memory_loop);
-    print_number(text, "  memory_buffers", s.memory_buffers);
-    print_number(text, "  memory_cache", s.memory_cache);
-    print_number(text, "  memory_memtables", s.memory_memtables);
-    print_number(text, "  memory_tables", s.memory_tables);
-    print_number(text, "  memory_versions", s.memory_versions);
-    print_number(text, "  memory_calls", s.memory_calls);
+    gy_memory_fill(db->loop, &m);
+    print_number(text, "memory_limit", m.limit);
+    print_number(text, "memory_peak", m.peak);
+    print_number(text, "memory_used", m.used);
+    print_number(text, "  loop", m.loop);
+    print_number(text, "  stacks", m.stacks);
+    print_number(text, "  logs", m.logs);
+    print_number(text, "  buffers", m.buffers);
+    print_number(text, "  cache", m.cache);
+    print_number(text, "  memtables", m.memtables);
+    print_number(text, "  tables", m.tables);
+    print_number(text, "  versions", m.versions);
+    print_number(text, "  calls", m.calls);
     print_number(text, "cache_capacity", s.cache_capacity);
     print_number(text, "cache_used", s.cache_used);
     print_number(text, "cache_pinned", s.cache_pinned);

@@ -431,7 +431,7 @@ await_make_stage(struct gy_wal *wal)
     area->count =
         (uint32_t)gy_clamp_u64(wal->config.buffer_size / area->buffer_size, 4, GY_STAGE_COUNT_MAX);
     area->size = gy_stage_size(area->count, area->buffer_size);
-    if (!gy_heap_charge(&loop_of(wal)->heap, area->size, GY_MEM_BUFFERS)) {
+    if (!gy_heap_charge(&loop_of(wal)->heap, area->size, GY_MEM_LOG)) {
         return gy_fail(&loop_of(wal)->sched, GYRE_NO_MEMORY,
                        "no memory for the log's buffers of %llu bytes; raise memory_limit",
                        (unsigned long long)area->size);
@@ -441,8 +441,8 @@ await_make_stage(struct gy_wal *wal)
         area->base = area->memory.base;
     } else {
         memset(&area->memory, 0, sizeof(area->memory));
-        gy_heap_discharge(&loop_of(wal)->heap, area->size, GY_MEM_BUFFERS);
-        area->base = gy_heap_map(&loop_of(wal)->heap, area->size, GY_MEM_BUFFERS);
+        gy_heap_discharge(&loop_of(wal)->heap, area->size, GY_MEM_LOG);
+        area->base = gy_heap_map(&loop_of(wal)->heap, area->size, GY_MEM_LOG);
         if (area->base == NULL) {
             return gy_fail(&loop_of(wal)->sched, GYRE_NO_MEMORY,
                            "no memory for the log's buffers; raise memory_limit");
@@ -541,9 +541,9 @@ gy_wal_await_close(struct gy_wal *wal)
         gy_loop_await_stage_close(loop, &wal->stage.memory,
                                   clean ||
                                       (!wal->started && wal->config.manifest->poison == GYRE_OK));
-        gy_heap_discharge(&loop->heap, wal->stage.size, GY_MEM_BUFFERS);
+        gy_heap_discharge(&loop->heap, wal->stage.size, GY_MEM_LOG);
     } else if (wal->stage.base != NULL) {
-        gy_heap_unmap(&loop->heap, wal->stage.base, wal->stage.size, GY_MEM_BUFFERS);
+        gy_heap_unmap(&loop->heap, wal->stage.base, wal->stage.size, GY_MEM_LOG);
     }
     wal->has_stage = false;
     wal->stage.base = NULL;

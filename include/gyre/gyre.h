@@ -30,6 +30,7 @@
 #include "gyre/iterator.h"
 #include "gyre/op.h"
 #include "gyre/loop.h"
+#include "gyre/memory.h"
 #include "gyre/options.h"
 #include "gyre/scan.h"
 #include "gyre/stats.h"

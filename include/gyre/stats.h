@@ -82,9 +82,7 @@ struct gyre_loop_stats {
     uint64_t io_enters, io_requests, io_workers; /* io_workers: kernel workers (iou-wrk) now */
     uint64_t io_syncs;
     uint64_t bytes_read, bytes_written;
-    uint64_t memory_used, memory_peak, memory_limit;
-    uint64_t memory_loop, memory_buffers, memory_cache, memory_memtables, memory_tables,
-        memory_versions, memory_calls; /* adds up to memory_used */
+    uint64_t memory_used, memory_peak, memory_limit; /* what for: gyre_memory */
     uint64_t cache_used, cache_capacity, cache_pinned;
     /* longest uninterrupted run of a coroutine (thread CPU time) */
     uint64_t run_ns_max;

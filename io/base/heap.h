@@ -20,8 +20,10 @@
 #include "io/base/pages.h"
 
 enum gy_mem_tag {
-    GY_MEM_LOOP,     /* scheduler, coroutine stacks, requests */
-    GY_MEM_BUFFERS,  /* I/O buffers of logs, flush and compaction */
+    GY_MEM_LOOP,     /* scheduler, requests */
+    GY_MEM_STACK,    /* of coroutines */
+    GY_MEM_LOG,      /* buffers of log groups */
+    GY_MEM_BUFFERS,  /* I/O buffers of flush and compaction */
     GY_MEM_CACHE,    /* block cache frames and their table */
     GY_MEM_MEMTABLE,
     GY_MEM_TABLE,    /* open tables: top index, file state */

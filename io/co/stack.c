@@ -62,7 +62,8 @@ gy_stack_pool_fini(struct gy_stack_pool *pool)
         pool->free = stack->next;
         pool->pooled_count--;
         VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
-        gy_heap_unmap_stack(pool->heap, stack->base - guard, guard + pool->stack_size, GY_MEM_LOOP);
+        gy_heap_unmap_stack(pool->heap, stack->base - guard, guard + pool->stack_size,
+                            GY_MEM_STACK);
     }
     gy_assert(pool->pooled_count == 0);
 }
@@ -72,7 +73,7 @@ make(struct gy_stack_pool *pool)
 {
     const size_t guard = gy_pages_guard_size();
     const size_t colour = ((pool->live_count + pool->pooled_count) % COLOUR_COUNT) * COLOUR_STEP;
-    uint8_t *mapping = gy_heap_map_stack(pool->heap, guard + pool->stack_size, GY_MEM_LOOP);
+    uint8_t *mapping = gy_heap_map_stack(pool->heap, guard + pool->stack_size, GY_MEM_STACK);
     struct gy_stack *stack;
     uint8_t *top;
 

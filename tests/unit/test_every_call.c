@@ -120,6 +120,7 @@ open_own_loop(void)
     X(gyre_loop_stats, NOW, gyre_loop_stats(s->loop, &loop_stats))                                \
     X(gyre_stats_reset_maxima, SILENTLY, SILENT(gyre_stats_reset_maxima(s->db)))                  \
     X(gyre_histogram, NOW, gyre_histogram(s->loop, GYRE_MEASURE_GET, &histogram))                 \
+    X(gyre_memory, NOW, gyre_memory(s->loop, &memory))                                            \
     X(gyre_metrics_text, NOW, gyre_metrics_text(s->loop, s->bytes, sizeof(s->bytes), &s->size))   \
     X(gyre_property, NOW,                                                                         \
       gyre_property(s->db, "gyre.sequence", s->bytes, sizeof(s->bytes), &s->size))                \
@@ -194,6 +195,7 @@ call(struct stage *s, enum call which)
     struct gyre_health health = {.struct_size = sizeof(health)};
     struct gyre_stats stats = {.struct_size = sizeof(stats)};
     struct gyre_loop_stats loop_stats = {.struct_size = sizeof(loop_stats)};
+    struct gyre_memory memory = {.struct_size = sizeof(memory)};
     struct gyre_histogram histogram = {.struct_size = sizeof(histogram)};
     gyre_status status = GYRE_IO;
 

@@ -485,12 +485,12 @@ many_ops_need_few_coroutines(void **state)
 {
     enum { COUNT = 3000 };
     struct db_kit *kit = *state;
-    struct gyre_loop_stats stats = {.struct_size = sizeof(stats)};
+    struct gyre_memory memory = {.struct_size = sizeof(memory)};
     struct counted **all = calloc(COUNT, sizeof(all[0]));
     uint64_t before;
 
-    KIT_OK(kit, gyre_loop_stats(kit->loop, &stats));
-    before = stats.memory_loop;
+    KIT_OK(kit, gyre_memory(kit->loop, &memory));
+    before = memory.stacks;
     for (uint32_t i = 0; i < COUNT; i++) {
         all[i] = make(kit, i % 3 == 0 ? GYRE_OP_GET : GYRE_OP_PUT, 0);
         all[i]->op.key = gyre_str(i % 3 == 0 ? "absent" : "present");
@@ -498,8 +498,8 @@ many_ops_need_few_coroutines(void **state)
         KIT_OK(kit, gyre_submit(&all[i]->op));
     }
     drive(kit, all, COUNT);
-    KIT_OK(kit, gyre_loop_stats(kit->loop, &stats));
-    assert_true(stats.memory_loop - before <= stats.memory_limit / 4);
+    KIT_OK(kit, gyre_memory(kit->loop, &memory));
+    assert_true(memory.stacks - before <= memory.limit / 4);
     for (uint32_t i = 0; i < COUNT; i++) {
         assert_int_equal(all[i]->op.status, i % 3 == 0 ? GYRE_NOT_FOUND : GYRE_OK);
         free(all[i]);

@@ -19,6 +19,7 @@ const struct cli_command cli_stat_command = {
 struct report {
     struct gyre_stats store;
     struct gyre_loop_stats loop;
+    struct gyre_memory memory;
     double space_amplification, write_amplification; /* 0 = not known */
     uint64_t read_sources; /* places where a get of an absent key has to ask (a filter, mostly) */
 };
@@ -52,10 +53,14 @@ static int
 fill_report(struct cli *cli, struct report *report)
 {
     *report = (struct report){.store.struct_size = sizeof(report->store),
-                              .loop.struct_size = sizeof(report->loop)};
+                              .loop.struct_size = sizeof(report->loop),
+                              .memory.struct_size = sizeof(report->memory)};
     gyre_status status = gyre_stats(cli->db, &report->store);
     if (status == GYRE_OK) {
         status = gyre_loop_stats(cli->loop, &report->loop);
+    }
+    if (status == GYRE_OK) {
+        status = gyre_memory(cli->loop, &report->memory);
     }
     if (status != GYRE_OK) {
         return cli_fail_status(cli, status);
@@ -131,15 +136,20 @@ static const struct field loop_fields[] = {
     F64(gyre_loop_stats, io_workers), F64(gyre_loop_stats, io_syncs),
     F64(gyre_loop_stats, bytes_read), F64(gyre_loop_stats, bytes_written),
     F64(gyre_loop_stats, memory_used), F64(gyre_loop_stats, memory_peak),
-    F64(gyre_loop_stats, memory_limit), F64(gyre_loop_stats, memory_loop),
-    F64(gyre_loop_stats, memory_buffers), F64(gyre_loop_stats, memory_cache),
-    F64(gyre_loop_stats, memory_memtables), F64(gyre_loop_stats, memory_tables),
-    F64(gyre_loop_stats, memory_versions), F64(gyre_loop_stats, memory_calls),
+    F64(gyre_loop_stats, memory_limit),
     F64(gyre_loop_stats, cache_used), F64(gyre_loop_stats, cache_capacity),
     F64(gyre_loop_stats, cache_pinned), F64(gyre_loop_stats, run_ns_max),
     F64(gyre_loop_stats, runs), F64(gyre_loop_stats, runs_over_100us),
     F64(gyre_loop_stats, runs_over_500us), F64(gyre_loop_stats, coroutines),
     F64(gyre_loop_stats, io_stalls), F64(gyre_loop_stats, io_oldest_ns),
+};
+
+static const struct field memory_fields[] = {
+    F64(gyre_memory, limit), F64(gyre_memory, used), F64(gyre_memory, peak),
+    F64(gyre_memory, loop), F64(gyre_memory, stacks), F64(gyre_memory, logs),
+    F64(gyre_memory, buffers), F64(gyre_memory, cache), F64(gyre_memory, memtables),
+    F64(gyre_memory, tables), F64(gyre_memory, versions), F64(gyre_memory, calls),
+    F64(gyre_memory, allocations),
 };
 
 static const struct field level_fields[] = {
@@ -208,6 +218,8 @@ print_json(struct cli *cli, const struct report *report)
     cli_put_json_text(stdout, report->loop.run_name_max);
     (void)fputs(",", stdout);
     put_fields(&report->loop, loop_fields, sizeof(loop_fields) / sizeof(loop_fields[0]));
+    (void)fputs("},\"memory\":{", stdout);
+    put_fields(&report->memory, memory_fields, sizeof(memory_fields) / sizeof(memory_fields[0]));
     (void)fputs("}}\n", stdout);
     free(id);
 }
@@ -312,6 +324,7 @@ static void
 print_loop(const struct report *report)
 {
     const struct gyre_loop_stats *l = &report->loop;
+    const struct gyre_memory *m = &report->memory;
     const uint64_t asked = report->store.cache_hits + report->store.cache_misses;
 
     (void)printf("cache\n");
@@ -320,16 +333,18 @@ print_loop(const struct report *report)
     print_ratio("hit rate", asked > 0 ? (double)report->store.cache_hits / (double)asked : 0.0,
                 "since open");
     (void)printf("memory\n");
-    print_size("limit", l->memory_limit);
-    print_size("used", l->memory_used);
-    print_size("peak", l->memory_peak);
-    print_size("  cache", l->memory_cache);
-    print_size("  memtables", l->memory_memtables);
-    print_size("  tables", l->memory_tables);
-    print_size("  versions", l->memory_versions);
-    print_size("  buffers", l->memory_buffers);
-    print_size("  loop", l->memory_loop);
-    print_size("  calls", l->memory_calls);
+    print_size("limit", m->limit);
+    print_size("used", m->used);
+    print_size("peak", m->peak);
+    print_size("  cache", m->cache);
+    print_size("  memtables", m->memtables);
+    print_size("  stacks", m->stacks);
+    print_size("  logs", m->logs);
+    print_size("  buffers", m->buffers);
+    print_size("  tables", m->tables);
+    print_size("  versions", m->versions);
+    print_size("  calls", m->calls);
+    print_size("  loop", m->loop);
     (void)printf("I/O\n  %-22s %12s%s%s%s\n", "by", l->io_name,
                  l->io_reason[0] != '\0' ? "  (" : "", l->io_reason,
                  l->io_reason[0] != '\0' ? ")" : "");

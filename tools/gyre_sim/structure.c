@@ -85,13 +85,13 @@ demand_files(struct run *run)
 static void
 demand_memory_adds_up(struct run *run)
 {
-    struct gyre_loop_stats s = {.struct_size = sizeof(s)};
+    struct gyre_memory m = {.struct_size = sizeof(m)};
 
-    demand(gyre_loop_stats(run->machine.loop, &s) == GYRE_OK);
-    demand(s.memory_loop + s.memory_buffers + s.memory_cache + s.memory_memtables +
-               s.memory_tables + s.memory_versions + s.memory_calls ==
-           s.memory_used);
-    demand(s.memory_used <= s.memory_limit && s.memory_peak <= s.memory_limit);
+    demand(gyre_memory(run->machine.loop, &m) == GYRE_OK);
+    demand(m.loop + m.stacks + m.logs + m.buffers + m.cache + m.memtables + m.tables + m.versions +
+               m.calls ==
+           m.used);
+    demand(m.used <= m.peak && m.peak <= m.limit);
 }
 
 void
