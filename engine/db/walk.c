@@ -218,6 +218,13 @@ await_turn(struct gy_walk *walk)
     return gy_scope_check(sched);
 }
 
+/* K5: the view that it goes over is an old one. */
+static bool
+is_behind(const struct gy_walk *walk)
+{
+    return gy_unlikely(walk->view_epoch != walk->db->view_epoch);
+}
+
 /* ---- Forward ---- */
 
 /* The entry under the cursor is not shown. */
@@ -247,6 +254,20 @@ await_leap_forward(struct gy_walk *walk)
     GY_SOMETIMES(iterator_leapt_over_versions);
     gy_cursor_await_seek(walk->cursor, gy_bytes_slice(&walk->key),
                          walk->is_decided ? 0 : gy_tag_seek(walk->sequence));
+}
+
+/* K5, after an entry that is passed over. */
+static GY_SUSPENDS gyre_status
+await_view_forward(struct gy_walk *walk)
+{
+    bool fresh;
+    const gyre_status status = gy_walk_attach(walk, &fresh);
+
+    GY_SOMETIMES(walk_went_on_in_new_view_forward);
+    if (status == GYRE_OK) {
+        await_leap_forward(walk);
+    }
+    return status;
 }
 
 /* From where the cursor is, to the first key that shows. */
@@ -282,7 +303,14 @@ await_find_forward(struct gy_walk *walk)
             return status;
         }
         versions = is_same ? versions + 1 : 0;
-        if (versions == GY_VERSIONS_BEFORE_LEAP) {
+        if (is_behind(walk)) {
+            versions = 0;
+            status = await_view_forward(walk);
+            if (status != GYRE_OK) {
+                return status;
+            }
+            cursor = walk->cursor;
+        } else if (versions == GY_VERSIONS_BEFORE_LEAP) {
             versions = 0;
             await_leap_forward(walk);
         } else {
@@ -337,6 +365,21 @@ fold_backward(struct gy_walk *walk, bool *found)
     return *found ? bytes_set(walk, &walk->value, entry->value) : GYRE_OK;
 }
 
+/* K5, at a key that has not been looked at: to its oldest version, or before it where it has gone
+ * meanwhile. */
+static GY_SUSPENDS gyre_status
+await_view_backward(struct gy_walk *walk)
+{
+    bool fresh;
+    const gyre_status status = gy_walk_attach(walk, &fresh);
+
+    GY_SOMETIMES(walk_went_on_in_new_view_backward);
+    if (status == GYRE_OK) {
+        gy_cursor_await_seek_before(walk->cursor, gy_bytes_slice(&walk->key), 0);
+    }
+    return status;
+}
+
 /* From where the cursor is, back to the first key that shows (K1). */
 static GY_SUSPENDS gyre_status
 await_find_backward(struct gy_walk *walk)
@@ -358,6 +401,14 @@ await_find_backward(struct gy_walk *walk)
             status = bytes_set(walk, &walk->key, cursor->entry.key);
             walk->has_key = true;
             versions = 0;
+            if (status == GYRE_OK && is_behind(walk)) {
+                status = gy_first(await_view_backward(walk), await_turn(walk));
+                cursor = walk->cursor;
+                if (status != GYRE_OK) {
+                    return status;
+                }
+                continue;
+            }
         }
         if (status == GYRE_OK) {
             status = fold_backward(walk, &found);

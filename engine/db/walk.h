@@ -9,6 +9,8 @@
  *   K3  Of one key at most 2 * GY_VERSIONS_BEFORE_LEAP versions are passed one by one; then a seek
  *       leaps to the one that counts, or over the rest. So K2 does not make a step long.
  *   K4  Tombstones that compaction could take are noted (wanted.h) when a walk passed many of them.
+ *   K5  A move that passes over much goes on in the view of now when that has changed, so that it
+ *       keeps no memtable that was flushed and no table that was compacted.
  */
 #ifndef GY_WALK_H
 #define GY_WALK_H

@@ -110,6 +110,8 @@
     X(view_changed_under_move) \
     X(iterator_went_on_in_new_view) \
     X(iterator_leapt_over_versions) \
+    X(walk_went_on_in_new_view_forward) \
+    X(walk_went_on_in_new_view_backward) \
     X(merge_of_four) \
     X(transfer_went_on)
 /* clang-format on */
