@@ -2,7 +2,8 @@
  *
  * Rows lie in the caller's buffer one behind the other, each as key, a zero, value: so the key with
  * its zero, which is the smallest key behind it, is there to go on from and takes no room of its
- * own. The call holds one view from beginning to end. After each await Q4 (scope.h) is asked before
+ * own. The call sees one moment, registered as an iterator's is: its view may change (K5 in walk.h),
+ * and the caller may release his snapshot meanwhile. After each await Q4 (scope.h) is asked before
  * the caller's memory is written.
  */
 #include "engine/db/walk.h"
@@ -18,6 +19,7 @@ struct scan_call {
     struct gyre_scan own;   /* its inputs when it began, and the answer so far */
     bool is_reverse;
     size_t used; /* of the buffer */
+    struct gyre_snapshot moment;
     struct gy_walk walk;
     gyre_status status;
 };
@@ -119,6 +121,7 @@ begin(struct scan_call *call)
 
     gy_walk_init(walk, db, own->snapshot != NULL ? own->snapshot->sequence : gy_db_visible(db),
                  own->flags, own->readahead_size);
+    gy_snapshot_register(db, &call->moment, walk->sequence);
     if (own->skips_max > 0) {
         walk->skips_max = own->skips_max;
     }
@@ -210,6 +213,7 @@ scan_run(void *arg)
     gy_wanted_run_end(db, &call->walk.run,
                       call->own.stopped == GYRE_SCAN_AT_SKIPS ? 1 : GY_WANTED_TOMBSTONES);
     gy_walk_fini(&call->walk);
+    gy_snapshot_unregister(&call->moment);
     gy_db_leave(db);
     gy_await_turn(&db->loop->io.sched);
 }

@@ -10,7 +10,8 @@
  *       leaps to the one that counts, or over the rest. So K2 does not make a step long.
  *   K4  Tombstones that compaction could take are noted (wanted.h) when a walk passed many of them.
  *   K5  A move that passes over much goes on in the view of now when that has changed, so that it
- *       keeps no memtable that was flushed and no table that was compacted.
+ *       keeps no memtable that was flushed and no table that was compacted. So who owns a walk has
+ *       its sequence registered as a snapshot for as long as it moves.
  */
 #ifndef GY_WALK_H
 #define GY_WALK_H

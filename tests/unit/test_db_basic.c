@@ -482,8 +482,8 @@ db_memory_adds_up(void **state)
         assert_int_equal(m.calls + m.tables + m.versions + m.logs, 0);
         if (round == 2) {
             used = m.loop + m.stacks;
-        } else if (round > 2) { /* the cache may still grow, to its capacity */
-            assert_in_range(m.loop + m.stacks, 0, used);
+        } else if (round > 2) { /* a few coroutines more may have been at work at once */
+            assert_in_range(m.loop + m.stacks, 0, used + 512 * 1024);
         }
         db_kit_open(kit);
     }
