@@ -2,7 +2,7 @@
  *
  * Rows lie in the caller's buffer one behind the other, each as key, a zero, value: so the key with
  * its zero, which is the smallest key behind it, is there to go on from and takes no room of its
- * own. The call sees one moment, registered as an iterator's is: its view may change (K5 in walk.h),
+ * own. The call sees one moment, registered as an iterator's is: its view may change (K5, walk.h),
  * and the caller may release his snapshot meanwhile. After each await Q4 (scope.h) is asked before
  * the caller's memory is written.
  */
