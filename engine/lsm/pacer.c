@@ -197,13 +197,16 @@ earn(struct gy_pacer *pacer, uint64_t bytes)
     }
 }
 
-/* Has anybody read or logged since the last look? A quiet store lets compaction have the device. */
+/* Has nobody read or logged since the last look, and nobody waits for that? A quiet store lets
+ * compaction have the device. */
 static bool
 foreground_is_quiet(struct gy_pacer *pacer)
 {
-    const struct gy_io_stats *stats = &pacer->loop->stats;
-    const uint64_t count = stats->count[GY_IO_WAL] + stats->count[GY_IO_READ];
-    const bool is_quiet = count == pacer->foreground_count;
+    const struct gy_loop *loop = pacer->loop;
+    const uint64_t count = loop->stats.count[GY_IO_WAL] + loop->stats.count[GY_IO_READ];
+    const bool is_quiet = count == pacer->foreground_count &&
+                          loop->in_flight_by_class[GY_IO_WAL] == 0 &&
+                          loop->in_flight_by_class[GY_IO_READ] == 0;
 
     pacer->foreground_count = count;
     return is_quiet;
@@ -218,6 +221,7 @@ gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
     pacer->spent_bytes += bytes;
     earn(pacer, bytes);
     admit_waiting(pacer);
+    gy_goal_work(&pacer->loop->goal, false);
     if (!pacer->is_paced || foreground_is_quiet(pacer)) {
         return;
     }
@@ -225,6 +229,7 @@ gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
     pacer->spend_ready_ns = gy_max_u64(pacer->spend_ready_ns, gy_sub_sat(now_ns, SPEND_SLACK_NS)) +
                             gy_min_u64(bytes, GY_GIB) * GY_NS_PER_S / pace;
     while (pacer->pressure == 0 && !pacer->closed && now_ns < pacer->spend_ready_ns) {
+        gy_goal_work(&pacer->loop->goal, true);
         gy_await_sleep(&pacer->loop->sched,
                        gy_min_u64(pacer->spend_ready_ns - now_ns, SPEND_SLEEP_NS));
         now_ns = gy_loop_now(pacer->loop);

@@ -8,7 +8,18 @@
 void
 gy_goal_init(struct gy_goal *goal, uint64_t goal_ns, uint64_t ceiling)
 {
-    *goal = (struct gy_goal){.goal_ns = goal_ns, .ceiling = ceiling, .pace = ceiling};
+    *goal = (struct gy_goal){.goal_ns = goal_ns,
+                             .ceiling = ceiling,
+                             .pace = ceiling,
+                             .missed_pace = ceiling,
+                             .kept_min = GY_GOAL_KEPT_MIN};
+}
+
+void
+gy_goal_work(struct gy_goal *goal, bool is_waiting)
+{
+    goal->has_worked = true;
+    goal->has_waited |= is_waiting;
 }
 
 static void
@@ -17,6 +28,8 @@ begin_window(struct gy_goal *goal, uint64_t now_ns)
     goal->since_ns = now_ns;
     goal->count = 0;
     goal->missed = 0;
+    goal->has_worked = false;
+    goal->has_waited = false;
 }
 
 static void
@@ -24,6 +37,11 @@ lower(struct gy_goal *goal)
 {
     const uint64_t floor = gy_max_u64(goal->ceiling / GY_GOAL_FLOOR_SHARE, 1);
 
+    if (goal->has_raised) { /* else it is the same trouble still */
+        goal->missed_pace = goal->pace;
+        goal->kept_min = (uint32_t)gy_min_u64(2ull * goal->kept_min, GY_GOAL_KEPT_MAX);
+    }
+    goal->has_raised = false;
     goal->kept = 0;
     goal->lowered_count++;
     goal->pace = gy_max_u64(goal->pace - goal->pace / 4, floor);
@@ -33,10 +51,15 @@ static void
 keep(struct gy_goal *goal)
 {
     goal->kept++;
-    if (goal->kept >= GY_GOAL_KEPT_MIN) {
-        goal->kept = 0;
-        goal->pace = gy_min_u64(goal->pace + goal->pace / 8 + 1, goal->ceiling);
+    if (goal->kept < goal->kept_min) {
+        return;
     }
+    if (goal->pace >= goal->missed_pace) {
+        goal->kept_min = (uint32_t)gy_max_u64(goal->kept_min / 2, GY_GOAL_KEPT_MIN);
+    }
+    goal->kept = 0;
+    goal->has_raised = true;
+    goal->pace = gy_min_u64(goal->pace + goal->pace / 8 + 1, goal->ceiling);
 }
 
 void
@@ -51,10 +74,14 @@ gy_goal_note(struct gy_goal *goal, uint64_t now_ns, uint64_t took_ns)
         return;
     }
     if (goal->missed >= 2 && (uint64_t)goal->missed * 1000 > goal->count) {
-        lower(goal);
+        if (goal->has_worked) {
+            lower(goal);
+        }
         begin_window(goal, now_ns);
     } else if (goal->count >= GY_GOAL_COUNT_MIN) {
-        keep(goal);
+        if (goal->has_waited) {
+            keep(goal);
+        }
         begin_window(goal, now_ns);
     }
 }
