@@ -382,6 +382,41 @@ gy_db_await_flushed(gyre_db *db, uint64_t sequence)
 
 /* ---- Removal ---- */
 
+/* Freed blocks are discarded with the next commit of the file system's journal, and a device that
+ * works on a discard does nothing else (measured: 7 ms for 32 MiB): files go one after the other
+ * where somebody would wait for that. */
+#define REMOVE_BYTES_PER_S (100ull * 1000000ull)
+#define REMOVE_SLICE_NS (5 * GY_NS_PER_MS)
+#define REMOVE_BACKLOG_MAX 64u /* files; more take space, and show that the device keeps up */
+
+static uint64_t
+foreground_count(const gyre_db *db)
+{
+    const struct gy_loop *loop = &db->loop->io;
+
+    return loop->stats.count[GY_IO_WAL] + loop->stats.count[GY_IO_READ] +
+           loop->in_flight_by_class[GY_IO_WAL] + loop->in_flight_by_class[GY_IO_READ];
+}
+
+/* After a file of `size` bytes, until the next may go. */
+static GY_SUSPENDS void
+await_discarded(gyre_db *db, uint64_t size)
+{
+    uint64_t left_ns = gy_min_u64(size, GY_GIB) * GY_NS_PER_S / REMOVE_BYTES_PER_S;
+
+    while (left_ns > 0 && !db->stop && db->tables.removed_count <= REMOVE_BACKLOG_MAX &&
+           !db->space.job_waits && !db->space.is_full) {
+        const uint64_t before = foreground_count(db);
+        const uint64_t slice_ns = gy_min_u64(left_ns, REMOVE_SLICE_NS);
+
+        gy_await_sleep(sched_of(db), slice_ns);
+        if (foreground_count(db) == before) {
+            return; /* nobody waits for the device */
+        }
+        left_ns -= slice_ns;
+    }
+}
+
 static void
 remover_main(void *arg)
 {
@@ -405,6 +440,7 @@ remover_main(void *arg)
             if (gy_file_await_unlink(&db->loop->io, &db->dir, name) == GYRE_OK) {
                 gy_table_set_note_gone(set, &removed);
                 gy_space_update(db);
+                await_discarded(db, removed.size);
             }
         }
     }
