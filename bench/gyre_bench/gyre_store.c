@@ -38,6 +38,7 @@ open_loop(struct gyre_store *store, const struct engine_settings *settings, char
                                           .cache_size = settings->cache_size,
                                           .memory_limit = settings->memory,
                                           .in_flight_max = (uint32_t)settings->job->in_flight,
+                                          .p999_goal_us = settings->job->p999_goal_ns / 1000,
                                           .log = print_log};
     /* Stacks of 64 KiB are to coroutines what stacks are to threads: beside the memory that is
      * equal for all engines. */

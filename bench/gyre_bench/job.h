@@ -74,6 +74,7 @@ struct job {
     /* the store */
     uint32_t durability, compression, io_kind;
     uint64_t memory, cache_size, in_flight;
+    uint64_t p999_goal_ns; /* gyre; 0 = none */
     const char *options;
     bool existing, fresh, settle;
     bool crash;

@@ -110,6 +110,8 @@ const struct option options[] = {
     {"options", NULL, "K=V,...", "more options, in the engine's own words", TEXT(options)},
     {"in_flight", NULL, "N", "gyre: requests at the device at once (128)",
      COUNT(in_flight, 4, 4096)},
+    {"p999_goal", NULL, "TIME", "gyre: goal for its requests at the device (none)",
+     TIME(p999_goal_ns)},
     {"io", NULL, "auto|uring|blocking", "gyre: interface to the kernel (auto)",
      NAME(io_kind, io_names)},
     {"bs", "blocksize", "BYTES", "raw: of a block (4096, or as many as a record needs)",
