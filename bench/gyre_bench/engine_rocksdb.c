@@ -167,6 +167,9 @@ rocks_open(const struct engine_settings *settings, char *error)
         return NULL;
     }
     rocks->read = api.rocksdb_readoptions_create();
+    if (settings->job->readahead > 0) { /* else its own, which grows as an iterator goes on */
+        api.rocksdb_readoptions_set_readahead_size(rocks->read, settings->job->readahead);
+    }
     rocks->write = api.rocksdb_writeoptions_create();
     api.rocksdb_writeoptions_set_sync(rocks->write, settings->durability == DURABILITY_DURABLE);
     api.rocksdb_writeoptions_disable_WAL(rocks->write, settings->durability == DURABILITY_NOWAL);

@@ -63,6 +63,7 @@
     X(rocksdb_readoptions_destroy)                                                      \
     X(rocksdb_writeoptions_destroy)                                                     \
     X(rocksdb_readoptions_create)                                                       \
+    X(rocksdb_readoptions_set_readahead_size)                                           \
     X(rocksdb_writeoptions_create)                                                      \
     X(rocksdb_writeoptions_set_sync)                                                    \
     X(rocksdb_writeoptions_disable_WAL)

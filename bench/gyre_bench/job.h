@@ -75,6 +75,7 @@ struct job {
     uint32_t durability, compression, io_kind;
     uint64_t memory, cache_size, in_flight;
     uint64_t p999_goal_ns; /* gyre; 0 = none */
+    uint64_t readahead;    /* rocksdb; 0 = its own way */
     const char *options;
     bool existing, fresh, settle;
     bool crash;

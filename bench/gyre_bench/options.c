@@ -108,6 +108,8 @@ const struct option options[] = {
     {"settle", NULL, NULL, "after writes wait until compaction has caught up (1)", FLAG(settle)},
     {"crash", NULL, NULL, "end without closing the store: the next run recovers it", FLAG(crash)},
     {"options", NULL, "K=V,...", "more options, in the engine's own words", TEXT(options)},
+    {"readahead", NULL, "BYTES", "rocksdb: that iterators read ahead at once (its own way)",
+     COUNT(readahead, 4096, 64u << 20)},
     {"in_flight", NULL, "N", "gyre: requests at the device at once (128)",
      COUNT(in_flight, 4, 4096)},
     {"p999_goal", NULL, "TIME", "gyre: goal for its requests at the device (none)",

@@ -2,6 +2,12 @@
 import statistics
 
 
+def per_second(engine):
+    """Records that recovery read from logs, a second; None: there was nothing to recover."""
+    records, us = engine.get("recovered_records"), engine.get("recovered_us")
+    return records / us * 1e6 if records and us else None
+
+
 def one(job, step):
     """The figures of one run. `job` is the first of its jobs."""
     g = job["gyre_bench"]
@@ -27,6 +33,9 @@ def one(job, step):
         "debt_mb": None if g["compaction_debt"] is None else g["compaction_debt"] / 1e6,
         "settle_s": g["settle_seconds"], "run_us": g["longest_run_us"], "open_ms": g["open_ms"],
         "wrong": g["wrong_values"],
+        "block_reads": g["block_reads_per_lookup"],
+        "runs": g["engine"].get("runs"), "runs_over_100us": g["engine"].get("runs_over_100us"),
+        "recovered_per_s": per_second(g["engine"]),
         "stalled": sum(tick["stalled_ops"] for tick in g["series"]),
     }
     for name in ("p50", "p99", "p99.9", "p99.99", "max"):
@@ -49,6 +58,9 @@ class Results:
             key = (o.step, o.engine)
             self.jobs.setdefault(key, []).append(o.data["jobs"])
             self.figures.setdefault(key, []).append(one(o.data["jobs"][0], self.steps[o.step]))
+
+    def asked(self, step):
+        return [e for e in self.engines if self.steps[step].asks(e)]
 
     def failures(self):
         return self.errors

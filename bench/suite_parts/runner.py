@@ -48,7 +48,7 @@ def find_bench(path):
         return path.resolve()
     install(PACKAGES)
     build = ["cmake", "--build", "--preset", "release", "--target", "gyre_bench"]
-    configure = ["cmake", "--preset", "release"]
+    configure = ["cmake", "--preset", "release", "-DGYRE_BENCH_PEERS=ON"]
     if not (TREE / "build/release").exists():
         configure.append("-DGYRE_TESTS=OFF")
     for command in (configure, build):
@@ -102,14 +102,16 @@ class Runner:
         total = plan.rounds * len(plan.steps)
         for number in range(plan.rounds):
             for i, step in enumerate(plan.steps):
-                self.step(plan, step, engines, number)
+                if not step.rounds or number < step.rounds:
+                    self.step(plan, step, engines, number)
                 done = number * len(plan.steps) + i + 1
                 print(f"suite: {done}/{total} {step.title}, round {number + 1}, "
                       f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
     def step(self, plan, step, engines, number):
         for engine in engines:
-            if engine in step.without or (engine in FAMILY and step.writes):
+            if (engine in step.without or not step.asks(engine) or
+                    (engine in FAMILY and step.writes)):
                 continue
             common = [f"--ioengine={engine}", f"--db={self.store_of(engine, step.store)}",
                       f"--randseed={1000 * number + 7 * len(self.outcomes) + 1}", *plan.common]

@@ -32,7 +32,7 @@ def step_table(found, step):
         head += [f"settled {unit}", "debt MB", "write amp", "space amp"]
     head += [c[0] for c in COLUMNS] + ["stalled", "found"]
     lines = [row(head), "|" + "---|" * len(head)]
-    for engine in found.engines:
+    for engine in found.asked(step.name):
         if (step.name, engine) not in found.figures:
             lines.append(row([engine, found.why_not(step.name, engine)] + [""] * (len(head) - 2)))
             continue
@@ -76,8 +76,9 @@ def configurations(found):
 
 
 def target_table(found):
-    lines = [row(["workload", "target", "measured", "met"]), "|---|---|---|---|"]
-    lines += [row(r) for r in targets.rows(found)]
+    heads, rows = targets.rows(found)
+    lines = [row(heads), "|" + "---|" * len(heads)]
+    lines += [row(r) for r in rows]
     return "\n".join(lines)
 
 
@@ -105,7 +106,7 @@ def summary(found):
     for step in found.plan.steps:
         if step.is_shown:
             cells = "".join(
-                f"{found.why_not(step.name, e) if found.median(step.name, e) is None else format(found.median(step.name, e), ',.0f'):>18}"
+                f"{'' if not step.asks(e) else found.why_not(step.name, e) if found.median(step.name, e) is None else format(found.median(step.name, e), ',.0f'):>18}"
                 for e in found.engines)
             lines.append(f"{step.title[:46] + ', ' + step.unit:56.56}" + cells)
     return "\n".join(lines)
