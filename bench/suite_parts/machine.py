@@ -35,10 +35,24 @@ def device(folder):
     number = os.stat(folder).st_dev
     base = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
     queue = base / "queue" if (base / "queue").exists() else base.parent / "queue"
-    kind = first_line(["stat", "-f", "-c", "%T", str(folder)])
-    return (f"{base.name} ({kind}), {read(queue / 'nr_requests')} tags, write cache "
+    kind = first_line(["findmnt", "-no", "FSTYPE,OPTIONS", "-T", str(folder)])
+    return (f"{base.name} ({' '.join(kind.split())}), {read(queue / 'nr_requests')} tags, write cache "
             f"{read(queue / 'write_cache')}, fua {read(queue / 'fua')}, scheduler "
             f"{read(queue / 'scheduler')}")
+
+
+def interruptions(seconds=2.0):
+    """Of a loop that only reads its own clock of processor time: what the machine takes from any
+    thread (other guests, interrupts), so what no engine's longest run can be below."""
+    clock = time.thread_time_ns
+    last = clock()
+    end, longest, many = last + int(seconds * 1e9), 0, 0
+    while last < end:
+        now = clock()
+        longest = max(longest, now - last)
+        many += now - last > 100_000
+        last = now
+    return f"{many / seconds:.0f} a second over 100 us, the longest {longest / 1000:,.0f} us"
 
 
 def describe(folder, bench, name, plan):
@@ -48,6 +62,7 @@ def describe(folder, bench, name, plan):
         "commit": first_line(["git", "describe", "--always", "--dirty"]),
         "gyre-bench": first_line([str(bench), "--version"]),
         "processor": f"{processor()}, {os.cpu_count()} used",
+        "interruptions": interruptions(),
         "memory": f"{int(memory[1]) / 2**20:.1f} GiB",
         "device": device(folder),
         "kernel": platform.release(), "load": " ".join(f"{x:.2f}" for x in os.getloadavg()),
