@@ -97,7 +97,7 @@ def markdown(found, about):
     if found.failures():
         parts += ["## Failed", ""] + [f"- {e.step}, {e.engine}, round {e.round + 1}: {e.failure}"
                                       for e in found.failures()]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def summary(found):
