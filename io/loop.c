@@ -255,6 +255,16 @@ account(struct gy_loop *loop, const struct gy_req *req, uint64_t now_ns)
     }
 }
 
+bool
+gy_loop_is_quiet(const struct gy_loop *loop, uint64_t *count)
+{
+    const uint64_t before = *count;
+
+    *count = loop->stats.count[GY_IO_WAL] + loop->stats.count[GY_IO_READ];
+    return *count == before && loop->in_flight_by_class[GY_IO_WAL] == 0 &&
+           loop->in_flight_by_class[GY_IO_READ] == 0;
+}
+
 void
 gy_loop_stalls(struct gy_loop *loop, uint64_t *ret_oldest_ns, uint64_t *ret_count)
 {

@@ -102,6 +102,10 @@ GY_SUSPENDS void gy_loop_await_stage_close(struct gy_loop *loop, struct gy_stage
  * is none), and how many have taken GY_IO_STALL_NS or longer, those in flight included. */
 void gy_loop_stalls(struct gy_loop *loop, uint64_t *ret_oldest_ns, uint64_t *ret_count);
 
+/* Has nobody read or logged since the call before, whose count is in *count, and nobody waits for
+ * that? A device that stands still answers nothing, and is not quiet. */
+bool gy_loop_is_quiet(const struct gy_loop *loop, uint64_t *count);
+
 static inline uint64_t
 gy_loop_now(struct gy_loop *loop)
 {

@@ -389,29 +389,22 @@ gy_db_await_flushed(gyre_db *db, uint64_t sequence)
 #define REMOVE_SLICE_NS (5 * GY_NS_PER_MS)
 #define REMOVE_BACKLOG_MAX 64u /* files; more take space, and show that the device keeps up */
 
-static uint64_t
-foreground_count(const gyre_db *db)
-{
-    const struct gy_loop *loop = &db->loop->io;
-
-    return loop->stats.count[GY_IO_WAL] + loop->stats.count[GY_IO_READ] +
-           loop->in_flight_by_class[GY_IO_WAL] + loop->in_flight_by_class[GY_IO_READ];
-}
-
 /* After a file of `size` bytes, until the next may go. */
 static GY_SUSPENDS void
 await_discarded(gyre_db *db, uint64_t size)
 {
+    const struct gy_loop *loop = &db->loop->io;
     uint64_t left_ns = gy_min_u64(size, GY_GIB) * GY_NS_PER_S / REMOVE_BYTES_PER_S;
+    uint64_t count = 0;
 
+    (void)gy_loop_is_quiet(loop, &count);
     while (left_ns > 0 && !db->stop && db->tables.removed_count <= REMOVE_BACKLOG_MAX &&
            !db->space.job_waits && !db->space.is_full) {
-        const uint64_t before = foreground_count(db);
         const uint64_t slice_ns = gy_min_u64(left_ns, REMOVE_SLICE_NS);
 
         gy_await_sleep(sched_of(db), slice_ns);
-        if (foreground_count(db) == before) {
-            return; /* nobody waits for the device */
+        if (gy_loop_is_quiet(loop, &count)) {
+            return;
         }
         left_ns -= slice_ns;
     }

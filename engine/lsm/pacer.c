@@ -197,21 +197,6 @@ earn(struct gy_pacer *pacer, uint64_t bytes)
     }
 }
 
-/* Has nobody read or logged since the last look, and nobody waits for that? A quiet store lets
- * compaction have the device. */
-static bool
-foreground_is_quiet(struct gy_pacer *pacer)
-{
-    const struct gy_loop *loop = pacer->loop;
-    const uint64_t count = loop->stats.count[GY_IO_WAL] + loop->stats.count[GY_IO_READ];
-    const bool is_quiet = count == pacer->foreground_count &&
-                          loop->in_flight_by_class[GY_IO_WAL] == 0 &&
-                          loop->in_flight_by_class[GY_IO_READ] == 0;
-
-    pacer->foreground_count = count;
-    return is_quiet;
-}
-
 GY_SUSPENDS void
 gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
 {
@@ -222,8 +207,8 @@ gy_pacer_await_spend(struct gy_pacer *pacer, uint64_t bytes)
     earn(pacer, bytes);
     admit_waiting(pacer);
     gy_goal_work(&pacer->loop->goal, false);
-    if (!pacer->is_paced || foreground_is_quiet(pacer)) {
-        return;
+    if (!pacer->is_paced || gy_loop_is_quiet(pacer->loop, &pacer->foreground_count)) {
+        return; /* a quiet store lets compaction have the device */
     }
     now_ns = gy_loop_now(pacer->loop);
     pacer->spend_ready_ns = gy_max_u64(pacer->spend_ready_ns, gy_sub_sat(now_ns, SPEND_SLACK_NS)) +

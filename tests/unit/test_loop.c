@@ -370,6 +370,35 @@ loop_init_picks_a_world_or_says_why_not(void **state)
     free(loop);
 }
 
+/* Goal:   a store is quiet when nobody reads or logs; a device that answers nothing is not, however
+ *         often one looks.
+ * Method: reads that are held for several looks. Background requests do not count. */
+static void
+loop_is_not_quiet_while_somebody_waits(void **state)
+{
+    struct rig *rig = rig_make(8);
+    struct gy_req read = req_of(GY_OP_READ, GY_IO_READ);
+    struct gy_req flush = req_of(GY_OP_WRITE, GY_IO_FLUSH);
+    uint64_t count = 0;
+    (void)state;
+
+    assert_true(gy_loop_is_quiet(&rig->loop, &count));
+    rig->fake.is_held = true;
+    gy_loop_submit(&rig->loop, &flush);
+    assert_true(gy_loop_is_quiet(&rig->loop, &count));
+    gy_loop_submit(&rig->loop, &read);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_false(gy_loop_is_quiet(&rig->loop, &count));
+    }
+    rig->fake.is_held = false;
+    while (!gy_loop_is_idle(&rig->loop)) {
+        (void)gy_loop_turn(&rig->loop, true, GY_NEVER);
+    }
+    assert_false(gy_loop_is_quiet(&rig->loop, &count)); /* it was answered since */
+    assert_true(gy_loop_is_quiet(&rig->loop, &count));
+    rig_free(rig);
+}
+
 int
 main(void)
 {
@@ -381,6 +410,7 @@ main(void)
         cmocka_unit_test(loop_turn_looks_and_does_not_wait_while_runnable),
         cmocka_unit_test(loop_turn_waits_until_deadline_or_timer),
         cmocka_unit_test(loop_counts_by_class),
+        cmocka_unit_test(loop_is_not_quiet_while_somebody_waits),
         cmocka_unit_test(loop_init_picks_a_world_or_says_why_not),
     };
 
