@@ -82,7 +82,24 @@ note(struct gyre_op *op)
     *(uint32_t *)op->arg += 1;
 }
 
-/* Goal:   GYRE_OP_ROOM is answered when there is room, and not before; cancelled, it is gone. */
+/* Wait for the answer to `op`. */
+static void
+await_answer(struct db_kit *kit, struct gyre_op *op, const uint32_t *answers)
+{
+    const uint32_t before = *answers;
+    uint32_t polls = 0;
+
+    KIT_OK(kit, gyre_submit(op));
+    while (*answers == before) {
+        (void)gyre_loop_poll(kit->loop, 100);
+        assert_true(polls++ < 10000000);
+    }
+    KIT_OK(kit, op->status);
+}
+
+/* Goal:   GYRE_OP_ROOM is answered when there is room, and not before; cancelled, it is gone.
+ * Method: what it tells is true when it is told. The rest of that poll may take the room again (a
+ *         flush adds a table to level 0); then it is asked again. */
 static void
 room_op_tells_when_there_is_room(void **state)
 {
@@ -90,7 +107,7 @@ room_op_tells_when_there_is_room(void **state)
     struct db_model model;
     uint32_t next = 0;
     uint32_t answers = 0;
-    uint32_t polls = 0;
+    gyre_status status = GYRE_AGAIN;
     struct gyre_op op = GYRE_OP(.kind = GYRE_OP_ROOM, .db = kit->db, .bytes = DB_KIT_VALUE_MAX,
                                 .done = note, .arg = &answers);
 
@@ -102,13 +119,11 @@ room_op_tells_when_there_is_room(void **state)
     assert_int_equal(answers, 1);
     assert_int_equal(op.status, GYRE_CANCELED);
     if (fill(kit, &model, &next)) {
-        KIT_OK(kit, gyre_submit(&op));
-        while (answers == 1) {
-            (void)gyre_loop_poll(kit->loop, 100);
-            assert_true(polls++ < 10000000);
+        for (uint32_t tries = 0; tries < 20 && status == GYRE_AGAIN; tries++) {
+            await_answer(kit, &op, &answers);
+            status = put_at_once(kit, next);
         }
-        KIT_OK(kit, op.status);
-        KIT_OK(kit, put_at_once(kit, next));
+        KIT_OK(kit, status);
     }
 }
 
