@@ -402,7 +402,10 @@ await_find_backward(struct gy_walk *walk)
             walk->has_key = true;
             versions = 0;
             if (status == GYRE_OK && is_behind(walk)) {
-                status = gy_first(await_view_backward(walk), await_turn(walk));
+                status = await_view_backward(walk);
+                if (status == GYRE_OK) {
+                    status = await_turn(walk);
+                }
                 cursor = walk->cursor;
                 if (status != GYRE_OK) {
                     return status;
