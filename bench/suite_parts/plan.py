@@ -56,7 +56,7 @@ def reads(timed, depths):
         steps.append(Step(f"seek-{callers}", f"seek and 50 nexts, {name}", seek, unit="seeks/s"))
         for ahead in READAHEAD:
             steps.append(Step(f"seek-{callers}-{ahead}",
-                              f"seek and 50 nexts, {name}, RocksDB reads {ahead} ahead",
+                              f"seek and 50 nexts, {name}, readahead {ahead}",
                               seek + [f"--readahead={ahead}"], unit="seeks/s", only=("rocksdb",)))
     return steps
 
